@@ -1,0 +1,42 @@
+package task
+
+import "time"
+
+// NodeState is where a node stands.
+type NodeState string
+
+// The states of a node.
+const (
+	NodeBooting NodeState = "booting" // it has a record and was asked of its provider; it has not called home yet
+	NodeReady   NodeState = "ready"   // its link is up and tasks may be placed on it
+	NodeLost    NodeState = "lost"    // its link has been silent for longer than NodeSilence
+)
+
+// NodeSilence is how long a node's link may be silent before the node counts as lost. NodeBeat is how often it
+// reports; four beats may go missing.
+const (
+	NodeSilence = 45 * time.Second
+	NodeBeat    = 10 * time.Second
+)
+
+// Node is one machine that runs workspaces. It serves one account only, ever.
+type Node struct {
+	Name      string    `json:"name"` // unique; the idempotency key of its creation
+	Account   int64     `json:"account"`
+	Provider  string    `json:"provider"`
+	State     NodeState `json:"state"`
+	Slots     int       `json:"slots"` // workspaces that may run at once
+	Version   string    `json:"version,omitempty"`
+	Workspace string    `json:"workspace,omitempty"` // the kind of workspace it makes: process, docker
+	Seen      time.Time `json:"seen,omitzero"`       // the last beat, Redis's clock
+	Tasks     []ID      `json:"tasks,omitempty"`
+	Mirrors   []int64   `json:"mirrors,omitempty"` // repositories it holds a mirror of
+}
+
+// Free is how many more workspaces the node can take now.
+func (n Node) Free() int {
+	if n.State != NodeReady {
+		return 0
+	}
+	return max(0, n.Slots-len(n.Tasks))
+}

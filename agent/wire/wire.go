@@ -1,0 +1,211 @@
+// Package wire is what a node and the gateway say to each other over the node's one outbound WebSocket. Both ends
+// import it and nothing else of each other.
+//
+// Every message is one JSON text frame: a Frame whose Type says which of its bodies is set. The node opens with Hello,
+// naming the protocol versions it speaks and the spools it holds; the gateway answers with Welcome, naming the version
+// chosen, where each spool is to resume, and which spools may be dropped. From then on
+//
+//	node    -> gateway   events (task, epoch, numbered), beat, done (a command was taken in)
+//	gateway -> node      start, stop, ack (events up to a number are stored), drop (a spool is no longer wanted)
+//
+// Whatever concerns a task carries its epoch, and a receiver refuses what is older than what it has seen. Commands carry
+// the id of their entry in the node's command stream: the gateway sends again what the node has not confirmed by Done,
+// and the node takes each in once.
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Version is the protocol this build prefers; it speaks Version and Oldest.
+const (
+	Version = 1
+	Oldest  = 1
+)
+
+// MaxFrame is the largest frame either end reads, in bytes: a batch of events of at most 64 KiB each, cut to fit.
+const MaxFrame = 1 << 20
+
+// LinkPath is where the gateway serves the node's WebSocket; FetchTokenPath where a node asks by POST (FetchTokenRequest)
+// for a token to fetch its mirror with; GitPath is the git broker's root, followed by the task's id.
+const (
+	LinkPath       = "/node/v1/link"
+	FetchTokenPath = "/node/v1/fetch-token"
+	GitPath        = "/git/"
+)
+
+// TaskTokenHeader carries the token of a task on what sam node forwards for a workspace. The node's own credential is in
+// Authorization beside it: the one is worth nothing without the other.
+const TaskTokenHeader = "Sam-Task-Token"
+
+// Type says what a frame is.
+type Type string
+
+// The types of frame. Each has a body of the same name in Frame, but for Beat's and Hello's, see there.
+const (
+	TypeHello   Type = "hello"
+	TypeWelcome Type = "welcome"
+	TypeEvents  Type = "events"
+	TypeBeat    Type = "beat"
+	TypeDone    Type = "done"
+	TypeStart   Type = "start"
+	TypeStop    Type = "stop"
+	TypeAck     Type = "ack"
+	TypeDrop    Type = "drop"
+)
+
+// Frame is one message. Exactly the body that Type names is set.
+type Frame struct {
+	Type    Type     `json:"type"`
+	Hello   *Hello   `json:"hello,omitempty"`
+	Welcome *Welcome `json:"welcome,omitempty"`
+	Events  *Events  `json:"events,omitempty"`
+	Beat    *Beat    `json:"beat,omitempty"`
+	Done    *Done    `json:"done,omitempty"`
+	Start   *Start   `json:"start,omitempty"`
+	Stop    *Stop    `json:"stop,omitempty"`
+	Ack     *Ack     `json:"ack,omitempty"`
+	Drop    *Drop    `json:"drop,omitempty"`
+}
+
+// Ref names one attempt of a task.
+type Ref struct {
+	Task  string `json:"task"`
+	Epoch int64  `json:"epoch"`
+}
+
+// Hello opens a link. Spools are the attempts the node still holds events of.
+type Hello struct {
+	Protocols []int    `json:"protocols"`
+	Node      string   `json:"node"`
+	Version   string   `json:"version"` // of sam
+	Slots     int      `json:"slots"`
+	Workspace string   `json:"workspace"` // the kind of workspace it makes: process, docker
+	Agents    []string `json:"agents"`    // the drivers it can run
+	Mirrors   []int64  `json:"mirrors"`   // repositories it holds mirrors of
+	Spools    []Ref    `json:"spools"`
+}
+
+// Welcome answers a Hello. For each spool, Resume holds the attempts the gateway still wants with the number of the last
+// event it has stored; a spool that is not named is to be dropped.
+type Welcome struct {
+	Protocol    int      `json:"protocol"`
+	BeatSeconds int      `json:"beat_seconds"`
+	Resume      []Resume `json:"resume"`
+}
+
+// Resume says up to which number a spool's events are stored.
+type Resume struct {
+	Ref
+	After int64 `json:"after"`
+}
+
+// Events carries a run of an attempt's events in order, numbered by their seq.
+type Events struct {
+	Ref
+	Items []json.RawMessage `json:"items"` // each a task.Event
+}
+
+// Beat says that the node lives, at least every BeatSeconds of the Welcome. Running are the attempts it works on.
+type Beat struct {
+	Running  []Ref   `json:"running"`
+	Load1    float64 `json:"load1"`     // load average of one minute
+	MemFree  uint64  `json:"mem_free"`  // bytes available
+	DiskFree uint64  `json:"disk_free"` // bytes available where workspaces are
+}
+
+// Done confirms that the command with this id was taken in and need not be sent again.
+type Done struct {
+	Command string `json:"command"`
+}
+
+// Start asks the node to prepare a workspace and run an agent in it.
+type Start struct {
+	Command string `json:"command"`
+	Ref
+	After       int64  `json:"after"`      // number of the last event stored: the attempt's first is After+1
+	Repository  int64  `json:"repository"` // GitHub's id: names the mirror
+	FullName    string `json:"full_name"`  // owner/name
+	CloneURL    string `json:"clone_url"`  // where the mirror fetches from
+	Thread      string `json:"thread"`     // names the workspace
+	Base        string `json:"base"`       // the branch to start from when Branch is not there yet
+	Branch      string `json:"branch"`     // the one branch that may be pushed, without refs/heads/
+	Agent       string `json:"agent"`
+	Prompt      string `json:"prompt"`      // what the agent is told
+	Request     string `json:"request"`     // the person's own words within it
+	AuthorName  string `json:"author_name"` // of commits
+	AuthorEmail string `json:"author_email"`
+	// Token is the task's, for its workspace's remotes and brokers. It is worth something only over this node's link,
+	// for this epoch, while the task runs; so it is made when the frame is sent and stored nowhere.
+	Token string `json:"token"`
+}
+
+// Stop asks the node to end an attempt.
+type Stop struct {
+	Command string `json:"command"`
+	Ref
+	Reason string `json:"reason"`
+}
+
+// Ack says that an attempt's events up to and including Seq are stored.
+type Ack struct {
+	Ref
+	Seq int64 `json:"seq"`
+}
+
+// Drop says that an attempt is over for the gateway: the node stops what still runs of it and forgets its spool.
+type Drop struct {
+	Ref
+	Reason string `json:"reason"`
+}
+
+// FetchTokenRequest asks for a token that can read the task's one repository; FetchTokenReply carries it.
+type FetchTokenRequest struct{ Ref }
+
+// FetchTokenReply is the answer. The token is held in memory only.
+type FetchTokenReply struct {
+	Token string `json:"token"`
+}
+
+// ErrFrame is what Decode's errors wrap.
+var ErrFrame = errors.New("not a frame")
+
+// Decode reads a frame and checks that the body its type names is there and no other.
+func Decode(data []byte) (Frame, error) {
+	var f Frame
+	if err := json.Unmarshal(data, &f); err != nil {
+		return Frame{}, fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	bodies := map[Type]bool{
+		TypeHello: f.Hello != nil, TypeWelcome: f.Welcome != nil, TypeEvents: f.Events != nil,
+		TypeBeat: f.Beat != nil, TypeDone: f.Done != nil, TypeStart: f.Start != nil,
+		TypeStop: f.Stop != nil, TypeAck: f.Ack != nil, TypeDrop: f.Drop != nil,
+	}
+	set, known := bodies[f.Type]
+	if !known {
+		return Frame{}, fmt.Errorf("%w: type %q", ErrFrame, f.Type)
+	}
+	delete(bodies, f.Type)
+	for other, present := range bodies {
+		if present {
+			return Frame{}, fmt.Errorf("%w: %s with a body of %s", ErrFrame, f.Type, other)
+		}
+	}
+	if !set {
+		return Frame{}, fmt.Errorf("%w: %s without its body", ErrFrame, f.Type)
+	}
+	return f, nil
+}
+
+// Choose returns the newest protocol version that both ends speak, or an error naming both sides' versions.
+func Choose(theirs []int) (int, error) {
+	for v := Version; v >= Oldest; v-- {
+		if slices.Contains(theirs, v) {
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("no common protocol: the node speaks %v, this gateway %d to %d; install the same release on both", theirs, Oldest, Version)
+}

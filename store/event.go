@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"sam/task"
+)
+
+// AppendEvents stores a run of an attempt's events and returns the number of the last one stored, up to which the node
+// may forget. Events stored before are passed over. ErrStale when the attempt is not the task's current one.
+func (s *Store) AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (int64, error) {
+	args := make([]any, 0, 2+2*len(events))
+	args = append(args, epoch, node)
+	for _, e := range events {
+		args = append(args, e.Seq, e.JSON)
+	}
+	last, err := s.run(ctx, "append", []string{s.p.task(id), s.p.events(id)}, args...).Int64()
+	if err != nil {
+		return 0, err
+	}
+	if last < 0 {
+		return 0, fmt.Errorf("store events of task %s, epoch %d: %w", id, epoch, task.ErrStale)
+	}
+	return last, nil
+}
+
+// NoteProgress writes what events mean for the task; repeating it changes nothing. Effects are owed when the task starts
+// to run by it. ErrStale when the attempt is not the task's current one.
+func (s *Store) NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, effects []task.Effect) error {
+	_, _, owed, err := encodeChange(task.Change{Effects: effects})
+	if err != nil {
+		return fmt.Errorf("encode progress of task %s: %w", t.ID, err)
+	}
+	end := ""
+	if p.End != nil {
+		b, err := json.Marshal(p.End)
+		if err != nil {
+			return fmt.Errorf("encode progress of task %s: %w", t.ID, err)
+		}
+		end = string(b)
+	}
+	ok, err := s.run(ctx, "progress",
+		[]string{s.p.task(t.ID), s.p.due(), s.p.work(), s.p.owed(t.Installation), s.p.owedBody(t.Installation), s.p.owing()},
+		string(t.ID), epoch, flag(p.Started), flag(p.Spoke), end, t.Installation, owed).Int()
+	if err != nil {
+		return err
+	}
+	if ok != 1 {
+		return fmt.Errorf("note progress of task %s, epoch %d: %w", t.ID, epoch, task.ErrStale)
+	}
+	return nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// Events reads up to limit of a task's events with numbers above after, in order.
+func (s *Store) Events(ctx context.Context, id task.ID, after, limit int64) ([]task.Numbered, error) {
+	entries, err := s.rdb.XRangeN(ctx, s.p.events(id), "("+strconv.FormatInt(after, 10)+"-0", "+", limit).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read events of task %s: %w", id, err)
+	}
+	events := make([]task.Numbered, 0, len(entries))
+	for _, entry := range entries {
+		var seq int64
+		if _, err := fmt.Sscanf(entry.ID, "%d-", &seq); err != nil {
+			return nil, fmt.Errorf("read events of task %s: entry %q: %w", id, entry.ID, err)
+		}
+		text, ok := entry.Values["event"].(string)
+		if !ok {
+			return nil, fmt.Errorf("read events of task %s: entry %s has no event", id, entry.ID)
+		}
+		events = append(events, task.Numbered{Seq: seq, JSON: []byte(text)})
+	}
+	return events, nil
+}
+
+// Conversation reads up to limit entries of a project's conversation after the entry with the given stream id ("" from
+// the start), in order, and returns the id of the last one read.
+func (s *Store) Conversation(ctx context.Context, project int64, after string, limit int64) ([]task.Entry, string, error) {
+	from := "-"
+	if after != "" {
+		from = "(" + after
+	}
+	entries, err := s.rdb.XRangeN(ctx, s.p.conversation(project), from, "+", limit).Result()
+	if err != nil {
+		return nil, "", fmt.Errorf("read the conversation of project %d: %w", project, err)
+	}
+	read := make([]task.Entry, 0, len(entries))
+	for _, entry := range entries {
+		text, _ := entry.Values["entry"].(string)
+		var e task.Entry
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return nil, "", fmt.Errorf("read the conversation of project %d, entry %s: %w", project, entry.ID, err)
+		}
+		read = append(read, e)
+		after = entry.ID
+	}
+	return read, after, nil
+}

@@ -1,0 +1,21 @@
+-- append.lua stores a run of a task's events. Numbers have no gaps: what is stored already is passed over, and what
+-- comes too early is left for the node to send again.
+-- KEYS: 1 task  2 events
+-- ARGV: 1 epoch  2 node  then for each event: its number, its JSON
+-- Returns the number of the last event stored, or -1 when the epoch is stale or the task is not with that node.
+local state = redis.call('HGET', KEYS[1], 'state')
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] or redis.call('HGET', KEYS[1], 'node') ~= ARGV[2]
+  or not (state == 'preparing' or state == 'running' or state == 'waiting') then
+  return -1
+end
+local last = tonumber(redis.call('HGET', KEYS[1], 'last'))
+local at = int(now())
+for i = 3, #ARGV, 2 do
+  local seq = tonumber(ARGV[i])
+  if seq == last + 1 then
+    redis.call('XADD', KEYS[2], int(seq) .. '-0', 'event', ARGV[i + 1], 'epoch', ARGV[1], 'at', at)
+    last = seq
+  end
+end
+redis.call('HSET', KEYS[1], 'last', int(last))
+return last

@@ -1,0 +1,121 @@
+package forge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-github/v62/github"
+
+	"sam/task"
+)
+
+// maxBranches is how many branches a thread may have used up: each merged or closed pull request takes one.
+const maxBranches = 100
+
+// Branch chooses the branch of a thread. On a pull request of the same repository it is its head. On an issue it is
+// sam/issue-<n>, which the thread's tasks share as long as its pull request is open; when that was merged or closed the
+// next is sam/issue-<n>-2, so there is at most one open pull request per thread. task.UnusableError when there is none.
+func (f *Forge) Branch(ctx context.Context, p task.Project, s task.Spec) (task.Branch, error) {
+	client, err := f.client(p.Installation)
+	if err != nil {
+		return task.Branch{}, err
+	}
+	if s.OnPull {
+		return f.headBranch(ctx, client, p, s.Number)
+	}
+	base := p.DefaultBranch
+	if base == "" {
+		repository, _, err := client.Repositories.Get(ctx, p.Owner, p.Name)
+		if err != nil {
+			return task.Branch{}, fmt.Errorf("read repository %s: %w", p.FullName(), err)
+		}
+		base = repository.GetDefaultBranch()
+	}
+	for n := 1; n <= maxBranches; n++ {
+		name := fmt.Sprintf("sam/issue-%d", s.Number)
+		if n > 1 {
+			name = fmt.Sprintf("%s-%d", name, n)
+		}
+		pulls, err := f.pullsFrom(ctx, client, p, name, "all")
+		if err != nil {
+			return task.Branch{}, err
+		}
+		if len(pulls) == 0 {
+			return task.Branch{Name: name, Base: base, Rewrite: true}, nil
+		}
+		for _, pull := range pulls {
+			if pull.GetState() == "open" {
+				return task.Branch{Name: name, Base: pull.GetBase().GetRef(), Rewrite: true, Pull: pull.GetNumber(), PullURL: pull.GetHTMLURL()}, nil
+			}
+		}
+	}
+	return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Issue #%d has had %d pull requests already. Open a new issue for what is left to do.", s.Number, maxBranches)}
+}
+
+func (f *Forge) headBranch(ctx context.Context, client *github.Client, p task.Project, number int) (task.Branch, error) {
+	pull, _, err := client.PullRequests.Get(ctx, p.Owner, p.Name, number)
+	if err != nil {
+		return task.Branch{}, fmt.Errorf("read pull request #%d of %s: %w", number, p.FullName(), err)
+	}
+	head := pull.GetHead()
+	switch {
+	case pull.GetState() != "open":
+		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Pull request #%d is closed, so there is no branch to work on. Reopen it, or ask on an issue.", number)}
+	case head.GetRepo().GetID() != p.ID:
+		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Pull request #%d comes from another repository, and SAM pushes only to its own. Ask on an issue instead, or push the branch here.", number)}
+	case head.GetRef() == p.DefaultBranch:
+		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Pull request #%d has the default branch %s as its head, and SAM never pushes there.", number, head.GetRef())}
+	}
+	branch, _, err := client.Repositories.GetBranch(ctx, p.Owner, p.Name, head.GetRef(), 1)
+	if err != nil {
+		return task.Branch{}, fmt.Errorf("read branch %s of %s: %w", head.GetRef(), p.FullName(), err)
+	}
+	if branch.GetProtected() {
+		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Branch %s is protected, and SAM never pushes to a protected branch.", head.GetRef())}
+	}
+	return task.Branch{Name: head.GetRef(), Base: pull.GetBase().GetRef(), Pull: number, PullURL: pull.GetHTMLURL()}, nil
+}
+
+func (f *Forge) pullsFrom(ctx context.Context, client *github.Client, p task.Project, branch, state string) ([]*github.PullRequest, error) {
+	pulls, _, err := client.PullRequests.List(ctx, p.Owner, p.Name, &github.PullRequestListOptions{
+		State: state, Head: p.Owner + ":" + branch, ListOptions: github.ListOptions{PerPage: 100},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list pull requests from %s in %s: %w", branch, p.FullName(), err)
+	}
+	return pulls, nil
+}
+
+// Publish returns the open pull request of the task's branch, and creates it when there is none: repeating it finds
+// what was made before. task.UnusableError when GitHub will never take it.
+func (f *Forge) Publish(ctx context.Context, p task.Project, t task.Task) (task.PullRequest, error) {
+	client, err := f.client(p.Installation)
+	if err != nil {
+		return task.PullRequest{}, err
+	}
+	find := func() (task.PullRequest, bool, error) {
+		pulls, err := f.pullsFrom(ctx, client, p, t.Branch, "open")
+		if err != nil || len(pulls) == 0 {
+			return task.PullRequest{}, false, err
+		}
+		return task.PullRequest{Number: pulls[0].GetNumber(), URL: pulls[0].GetHTMLURL()}, true, nil
+	}
+	if found, ok, err := find(); ok || err != nil {
+		return found, err
+	}
+	title, body := pullText(t)
+	made, _, err := client.PullRequests.Create(ctx, p.Owner, p.Name, &github.NewPullRequest{
+		Title: &title, Body: &body, Head: &t.Branch, Base: &t.Base, MaintainerCanModify: github.Bool(true),
+	})
+	if status(err) == http.StatusUnprocessableEntity {
+		if found, ok, findErr := find(); ok || findErr != nil { // another of us was faster
+			return found, findErr
+		}
+		return task.PullRequest{}, task.UnusableError{Reason: "GitHub refused the pull request: " + refusal(err)}
+	}
+	if err != nil {
+		return task.PullRequest{}, fmt.Errorf("create a pull request from %s in %s: %w", t.Branch, p.FullName(), err)
+	}
+	return task.PullRequest{Number: made.GetNumber(), URL: made.GetHTMLURL()}, nil
+}

@@ -1,0 +1,223 @@
+// Package forge is GitHub going out: clients and tokens, permissions, branches, the pull request, and the delivery of
+// effects owed (reactions, the status comment, the closing comment, replies). With handlers it is the only room that
+// imports go-github.
+//
+// GitHub has no idempotent create. What SAM creates therefore carries a hidden marker, and whoever may be repeating a
+// creation looks for the marker first.
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v62/github"
+	"github.com/palantir/go-githubapp/githubapp"
+
+	"sam/task"
+)
+
+// callTimeout bounds one call to GitHub.
+const callTimeout = 20 * time.Second
+
+// Options say which App SAM is, and where.
+type Options struct {
+	APIURL     string // https://api.github.com/, or https://HOST/api/v3/
+	WebURL     string // https://github.com
+	AppID      int64
+	PrivateKey []byte // PEM
+	UserAgent  string
+	Transport  http.RoundTripper // nil: the default one
+}
+
+// Forge speaks to GitHub as the App and as its installations. It is safe for concurrent use.
+type Forge struct {
+	clients githubapp.ClientCreator
+	app     *github.Client
+	webURL  string
+	self    Identity
+}
+
+// New makes the clients and asks GitHub who the App is. It fails when the App's id and its key do not belong together.
+func New(ctx context.Context, o Options) (*Forge, error) {
+	transport := o.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	delegate := githubapp.NewClientCreator(o.APIURL, o.APIURL, o.AppID, o.PrivateKey,
+		githubapp.WithClientUserAgent(o.UserAgent),
+		githubapp.WithClientTimeout(callTimeout),
+		githubapp.WithTransport(transport),
+	)
+	clients, err := githubapp.NewCachingClientCreator(delegate, 256)
+	if err != nil {
+		return nil, fmt.Errorf("make GitHub clients: %w", err)
+	}
+	app, err := clients.NewAppClient()
+	if err != nil {
+		return nil, fmt.Errorf("make the App's GitHub client (is the private key a PEM of GitHub's?): %w", err)
+	}
+	self, err := identify(ctx, app, o.AppID)
+	if err != nil {
+		return nil, err
+	}
+	return &Forge{clients: clients, app: app, webURL: strings.TrimSuffix(o.WebURL, "/"), self: self}, nil
+}
+
+// Identity is who SAM is on GitHub: the author of its commits and comments.
+type Identity struct {
+	AppID  int64
+	Slug   string
+	Login  string // <slug>[bot]
+	UserID int64
+	Email  string // the address by which GitHub shows commits as the bot's
+}
+
+func identify(ctx context.Context, client *github.Client, id int64) (Identity, error) {
+	app, _, err := client.Apps.Get(ctx, "")
+	if err != nil {
+		return Identity{}, fmt.Errorf("ask GitHub who App %d is (check github.app_id, github.private_key_file and github.api_url): %w", id, err)
+	}
+	self := Identity{AppID: app.GetID(), Slug: app.GetSlug(), Login: app.GetSlug() + "[bot]"}
+	user, _, err := client.Users.Get(ctx, self.Login)
+	if err != nil {
+		return Identity{}, fmt.Errorf("ask GitHub for the App's user %s: %w", self.Login, err)
+	}
+	self.UserID = user.GetID()
+	self.Email = fmt.Sprintf("%d+%s@users.noreply.github.com", self.UserID, self.Login)
+	return self, nil
+}
+
+// Self is who SAM is on GitHub.
+func (f *Forge) Self() Identity { return f.self }
+
+// ours reports whether a comment was written by the App.
+func (f *Forge) ours(c *github.IssueComment) bool { return c.GetUser().GetID() == f.self.UserID }
+
+// CloneURL is where git fetches a repository from.
+func (f *Forge) CloneURL(fullName string) string { return f.webURL + "/" + fullName + ".git" }
+
+// client returns an installation's client.
+func (f *Forge) client(installation int64) (*github.Client, error) {
+	c, err := f.clients.NewInstallationClient(installation)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for installation %d: %w", installation, err)
+	}
+	return c, nil
+}
+
+// Projects lists the repositories of an installation. task.ErrNotFound when GitHub knows no such installation of this App.
+func (f *Forge) Projects(ctx context.Context, installation int64) ([]task.Project, error) {
+	if _, _, err := f.app.Apps.GetInstallation(ctx, installation); err != nil {
+		if status(err) == http.StatusNotFound {
+			return nil, fmt.Errorf("installation %d: %w", installation, task.ErrNotFound)
+		}
+		return nil, fmt.Errorf("read installation %d: %w", installation, err)
+	}
+	client, err := f.client(installation)
+	if err != nil {
+		return nil, err
+	}
+	var projects []task.Project
+	for page := 1; page != 0; {
+		list, response, err := client.Apps.ListRepos(ctx, &github.ListOptions{PerPage: 100, Page: page})
+		if err != nil {
+			return nil, fmt.Errorf("list repositories of installation %d: %w", installation, err)
+		}
+		for _, r := range list.Repositories {
+			projects = append(projects, project(installation, r))
+		}
+		page = response.NextPage
+	}
+	return projects, nil
+}
+
+func project(installation int64, r *github.Repository) task.Project {
+	return task.Project{
+		ID: r.GetID(), Installation: installation, Account: r.GetOwner().GetID(), Owner: r.GetOwner().GetLogin(),
+		Name: r.GetName(), DefaultBranch: r.GetDefaultBranch(), Private: r.GetPrivate(),
+	}
+}
+
+// Role is what a person may do in a project, by GitHub's permission endpoint. It returns task.RoleNone for who is no
+// collaborator or does not exist, and fails closed: a custom role's name is not one SAM knows.
+func (f *Forge) Role(ctx context.Context, p task.Project, login string) (task.Role, error) {
+	client, err := f.client(p.Installation)
+	if err != nil {
+		return task.RoleNone, err
+	}
+	// go-github v62 reads only the legacy permission, which calls a triager a reader and a maintainer a writer.
+	request, err := client.NewRequest(http.MethodGet,
+		fmt.Sprintf("repos/%s/%s/collaborators/%s/permission", p.Owner, p.Name, url.PathEscape(login)), nil)
+	if err != nil {
+		return task.RoleNone, fmt.Errorf("ask for the permission of %s in %s: %w", login, p.FullName(), err)
+	}
+	var level struct {
+		RoleName string `json:"role_name"`
+	}
+	if _, err := client.Do(ctx, request, &level); err != nil {
+		if status(err) == http.StatusNotFound {
+			return task.RoleNone, nil
+		}
+		return task.RoleNone, fmt.Errorf("ask for the permission of %s in %s: %w", login, p.FullName(), err)
+	}
+	return task.ParseRole(level.RoleName), nil
+}
+
+// FetchToken mints a token that can read one repository, and nothing else.
+func (f *Forge) FetchToken(ctx context.Context, installation, repository int64) (string, error) {
+	return f.token(ctx, installation, repository, &github.InstallationPermissions{Contents: github.String("read")})
+}
+
+// PushToken mints a token that can push to one repository. It cannot change workflows.
+func (f *Forge) PushToken(ctx context.Context, installation, repository int64) (string, error) {
+	return f.token(ctx, installation, repository, &github.InstallationPermissions{Contents: github.String("write")})
+}
+
+func (f *Forge) token(ctx context.Context, installation, repository int64, p *github.InstallationPermissions) (string, error) {
+	token, _, err := f.app.Apps.CreateInstallationToken(ctx, installation, &github.InstallationTokenOptions{
+		RepositoryIDs: []int64{repository}, Permissions: p,
+	})
+	if err != nil {
+		return "", fmt.Errorf("mint a token for repository %d of installation %d: %w", repository, installation, err)
+	}
+	return token.GetToken(), nil
+}
+
+// status is the HTTP status of GitHub's refusal, 0 when there was none.
+func status(err error) int {
+	var refused *github.ErrorResponse
+	if errors.As(err, &refused) && refused.Response != nil {
+		return refused.Response.StatusCode
+	}
+	return 0
+}
+
+// refusal is what GitHub says of a request that it will not take.
+func refusal(err error) string {
+	var refused *github.ErrorResponse
+	if !errors.As(err, &refused) {
+		return err.Error()
+	}
+	for _, e := range refused.Errors {
+		if e.Message != "" {
+			return e.Message
+		}
+	}
+	return refused.Message
+}
+
+// Refused reports whether GitHub's answer will be the same next time: a 4xx that is neither a limit nor a credential
+// nor a read that came too early.
+func Refused(err error) bool {
+	switch s := status(err); s {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
+		return false
+	default:
+		return s >= 400 && s < 500
+	}
+}

@@ -1,0 +1,114 @@
+package handlers
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/text"
+)
+
+// Verb is what a command asks for.
+type Verb string
+
+// The verbs. A request is "/sam" with words that are none of the others.
+const (
+	VerbRequest Verb = "request"
+	VerbHelp    Verb = "help"
+	VerbEmpty   Verb = "empty"   // "/sam" alone
+	VerbUnknown Verb = "unknown" // one word that looks like a verb misspelt
+)
+
+// Command is one "/sam" of a comment.
+type Command struct {
+	Verb    Verb
+	Text    string // of a request: the person's words, Markdown
+	Nearest string // of an unknown verb: the one that was probably meant
+}
+
+const (
+	mentionWord = "/sam"
+	maxRequest  = 32 << 10 // bytes; a comment holds 65,536 characters
+)
+
+// verbs are the words that stand alone after /sam.
+var verbs = []Verb{VerbHelp}
+
+// ParseCommands finds the commands of a comment, in order. A command is a line of a top-level paragraph that begins with
+// /sam; it goes on to the next command or to the end of the comment, so a request may span paragraphs, lists and code.
+// Where /sam stands inside a quote, a code block, a list, a table or HTML it is somebody talking about SAM, not to it.
+func ParseCommands(comment string) []Command {
+	source := []byte(strings.ReplaceAll(comment, "\r\n", "\n"))
+	document := goldmark.DefaultParser().Parse(text.NewReader(source))
+	var starts []int // offsets of lines that begin with /sam
+	for block := document.FirstChild(); block != nil; block = block.NextSibling() {
+		if block.Kind() != ast.KindParagraph {
+			continue
+		}
+		lines := block.Lines()
+		for i := range lines.Len() {
+			segment := lines.At(i)
+			if isCommand(string(segment.Value(source))) {
+				starts = append(starts, segment.Start)
+			}
+		}
+	}
+	commands := make([]Command, len(starts))
+	for i, start := range starts {
+		end := len(source)
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		commands[i] = parseCommand(string(source[start:end]))
+	}
+	return commands
+}
+
+// isCommand reports whether a line begins with the word /sam: "/same" and "/sam/x" do not.
+func isCommand(line string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(line, " "), mentionWord)
+	return ok && (rest == "" || strings.ContainsAny(rest[:1], " \t\n"))
+}
+
+func parseCommand(raw string) Command {
+	words := strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(raw, " "), mentionWord))
+	if len(words) > maxRequest {
+		words = strings.ToValidUTF8(words[:maxRequest], "")
+	}
+	if words == "" {
+		return Command{Verb: VerbEmpty}
+	}
+	if strings.ContainsAny(words, " \t\n") {
+		return Command{Verb: VerbRequest, Text: words}
+	}
+	for _, v := range verbs {
+		if strings.EqualFold(words, string(v)) {
+			return Command{Verb: v}
+		}
+	}
+	for _, v := range verbs {
+		if levenshtein.ComputeDistance(strings.ToLower(words), string(v)) <= 2 {
+			return Command{Verb: VerbUnknown, Text: words, Nearest: string(v)}
+		}
+	}
+	return Command{Verb: VerbRequest, Text: words}
+}
+
+const usage = "Write `/sam` and what you want done, for example `/sam add rate limiting to /api/upload`. " +
+	"SAM works on a branch of its own and answers with a pull request. Or put the label `sam` on an issue."
+
+// answer is what a command that makes no task is answered with, "" for one that makes a task.
+func (c Command) answer() string {
+	switch c.Verb {
+	case VerbEmpty:
+		return "`/sam` alone says nothing to do. " + usage
+	case VerbHelp:
+		return usage
+	case VerbUnknown:
+		return fmt.Sprintf("Nothing was started: `/sam %s` looks like `/sam %s`. If it is a request, say it in more words. %s", c.Text, c.Nearest, usage)
+	default:
+		return ""
+	}
+}

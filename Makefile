@@ -1,0 +1,49 @@
+# Everything a contributor runs. `make` alone lists it.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LINT    := .cache/bin/golangci-lint
+
+# The binary is static, so that it runs on any Linux node whatever its libc. The
+# version comes from git here, not from the toolchain: a checkout that another
+# user owns must build too.
+export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false)
+LDFLAGS := -s -w -X sam/app.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fmt tools clean vet race
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the static binary, bin/sam
+	CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/sam .
+
+demo: build ## run the whole product on this machine, with stand-ins; ARGS="…" are passed on
+	bin/sam demo $(ARGS)
+
+test: ## fetch the tools, lint, vet, test with the race detector, build
+	@scripts/step tools scripts/tools
+	@scripts/step lint $(MAKE) --no-print-directory lint
+	@scripts/step vet $(MAKE) --no-print-directory vet
+	@scripts/step race $(MAKE) --no-print-directory race
+	@scripts/step build $(MAKE) --no-print-directory build
+
+lint: tools ## lint, and check the formatting
+	$(LINT) run ./...
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; fi
+
+fmt: tools ## format the code in place
+	$(LINT) fmt ./...
+
+tools: ## fetch what the tests and linters need into .cache
+	@scripts/tools
+
+clean: ## remove what was built; fetched tools stay in .cache
+	rm -rf bin
+
+vet:
+	go vet ./...
+
+# The race detector needs cgo, whatever the environment says about it.
+race:
+	CGO_ENABLED=1 go test -race ./...

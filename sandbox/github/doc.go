@@ -1,0 +1,27 @@
+// Package github is a GitHub that behaves: a stateful stand-in for GitHub
+// Enterprise Server, so that the whole product runs with no internet. The web is
+// at /, the REST API at /api/v3/, git over smart HTTP at /<owner>/<repo>.git.
+//
+// State lives in memory, repositories are bare git repositories on disk below
+// Options.Dir, and nothing survives Close. What the API answers follows GitHub's
+// own OpenAPI description (package contract checks it in tests).
+//
+// The layers, from the inside out:
+//
+//   - state.go: what there is. Everything is guarded by Server.mu; methods whose
+//     comment says "with mu held" expect their caller to hold it.
+//   - accounts.go, apps.go, installations.go, repositories.go, threads.go, pulls.go,
+//     moved.go: every change, whoever asks for it (API, git or Go method), and the
+//     event that GitHub announces for it. conversation.go and pullreads.go are how
+//     pages and tests act and read without HTTP.
+//   - render*.go: the JSON shapes, shared by the API and the webhooks.
+//   - rest*.go: the API, one file per resource, each with its routes; identity.go,
+//     route.go and rate.go decide who may.
+//   - git*.go: git's own programs. smart*.go, pktline.go: git over HTTP.
+//   - events.go, pushevent.go, courier.go, deliveries.go: webhooks and their log.
+//   - pages*.go: the web.
+//
+// Known differences: no forks, reviews, teams, milestones, assignees, GraphQL or
+// search; who is made a collaborator is one without being asked; mergeable
+// is computed at once, where GitHub answers null for a moment.
+package github

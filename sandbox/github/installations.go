@@ -1,0 +1,165 @@
+package github
+
+import (
+	"maps"
+	"slices"
+)
+
+// Install installs an app on an account: on the named repositories ("name" or
+// "owner/name"), or on all, present and future, when none is named.
+func (s *Server) Install(appID int64, owner string, repos ...string) (Installation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, on := s.apps[appID], s.accounts[fold(owner)]
+	if a == nil || on == nil {
+		return Installation{}, notFound()
+	}
+	if s.installedOn(a, on) != nil {
+		return Installation{}, invalid(FieldError{Resource: "IntegrationInstallation", Field: "target", Code: "already_exists"})
+	}
+	in := &installation{
+		id: s.newID(installationID), app: a, account: on, all: len(repos) == 0, repos: map[int64]*repository{},
+		perms: maps.Clone(a.perms), events: slices.Clone(a.events), created: s.moment(), updated: s.moment(),
+	}
+	if _, err := s.addTo(in, repos); err != nil {
+		return Installation{}, err
+	}
+	s.installations[in.id] = in
+	s.announceInstallation("created", in)
+	return s.snapshotInstallation(in), nil
+}
+
+// Uninstall ends an installation. Its tokens are worth nothing from then on.
+func (s *Server) Uninstall(installationID int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.installations[installationID]
+	if in == nil {
+		return notFound()
+	}
+	s.announceInstallation("deleted", in)
+	delete(s.installations, in.id)
+	maps.DeleteFunc(s.tokens, func(_ string, t *token) bool { return t.inst == in })
+	return nil
+}
+
+// AddRepositories gives an installation more of its account's repositories.
+func (s *Server) AddRepositories(installationID int64, repos ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.installations[installationID]
+	if in == nil {
+		return notFound()
+	}
+	added, err := s.addTo(in, repos)
+	if err != nil {
+		return err
+	}
+	if len(added) > 0 {
+		in.updated = s.moment()
+		s.announceRepositories("added", in, added)
+	}
+	return nil
+}
+
+// RemoveRepositories takes repositories out of an installation that has a list
+// of them.
+func (s *Server) RemoveRepositories(installationID int64, repos ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.installations[installationID]
+	if in == nil || in.all {
+		return notFound()
+	}
+	var removed []*repository
+	for _, name := range repos {
+		r := s.repositoryOf(in.account, name)
+		if r == nil || in.repos[r.id] == nil {
+			return notFound()
+		}
+		delete(in.repos, r.id)
+		removed = append(removed, r)
+	}
+	if len(removed) > 0 {
+		in.updated = s.moment()
+		s.announceRepositories("removed", in, removed)
+	}
+	return nil
+}
+
+// Installations returns an app's installations, oldest first.
+func (s *Server) Installations(appID int64) []Installation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Installation
+	for _, in := range s.installationsOf(s.apps[appID]) {
+		list = append(list, s.snapshotInstallation(in))
+	}
+	return list
+}
+
+// addTo is called with mu held; it changes nothing when it refuses.
+func (s *Server) addTo(in *installation, names []string) ([]*repository, error) {
+	var added []*repository
+	for _, name := range names {
+		r := s.repositoryOf(in.account, name)
+		if r == nil {
+			return nil, notFound()
+		}
+		if !in.has(r) && !slices.Contains(added, r) {
+			added = append(added, r)
+		}
+	}
+	for _, r := range added {
+		in.repos[r.id] = r
+	}
+	return added, nil
+}
+
+// has says whether an installation covers a repository.
+func (in *installation) has(r *repository) bool {
+	return r.owner == in.account && (in.all || in.repos[r.id] != nil)
+}
+
+// installedOn finds the app's installation on an account; nil when there is
+// none. With mu held.
+func (s *Server) installedOn(a *app, on *account) *installation {
+	for _, in := range s.installations {
+		if in.app == a && in.account == on {
+			return in
+		}
+	}
+	return nil
+}
+
+// installationsOf is called with mu held.
+func (s *Server) installationsOf(a *app) []*installation {
+	var list []*installation
+	for _, in := range s.installations {
+		if in.app == a {
+			list = append(list, in)
+		}
+	}
+	slices.SortFunc(list, func(a, b *installation) int { return int(a.id - b.id) })
+	return list
+}
+
+// covered returns an installation's repositories by id. With mu held.
+func (s *Server) covered(in *installation) []*repository {
+	var list []*repository
+	for _, r := range s.repositories {
+		if in.has(r) {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b *repository) int { return int(a.id - b.id) })
+	return list
+}
+
+func (s *Server) snapshotInstallation(in *installation) Installation {
+	snap := Installation{ID: in.id, AppID: in.app.id, Account: in.account.snapshot(), All: in.all}
+	for _, r := range s.covered(in) {
+		snap.Repositories = append(snap.Repositories, r.fullName())
+	}
+	return snap
+}

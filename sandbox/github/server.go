@@ -1,0 +1,171 @@
+package github
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Options says how a Server runs. The zero value works.
+type Options struct {
+	// Dir holds the bare repositories, of this server alone. Empty: a temporary
+	// directory, removed by Close.
+	Dir string
+	// Now is the server's clock: ages of tokens, rate limits, timestamps. Nil:
+	// time.Now.
+	Now func() time.Time
+	// RateLimit is how many requests an installation, an app or a person may make
+	// per hour. 0: 5,000, as GitHub has it.
+	RateLimit int
+	// Pages gives the handler for web paths. Nil: they are 404.
+	Pages func(*Server) http.Handler
+	// Log is told about webhooks that could not be delivered and about git's own
+	// complaints. The zero value is silent.
+	Log zerolog.Logger
+}
+
+// Server is one GitHub. All methods are safe for concurrent use.
+type Server struct {
+	now     func() time.Time
+	log     zerolog.Logger
+	pages   func(*Server) http.Handler
+	dir     string
+	ownDir  bool
+	backend string // the git-http-backend program
+	client  *http.Client
+
+	mu            sync.Mutex
+	closed        bool
+	url           string
+	ids           [kinds]int64
+	accounts      map[string]*account // by folded login
+	apps          map[int64]*app
+	installations map[int64]*installation
+	repositories  map[int64]*repository
+	byName        map[string]*repository // by folded owner/name
+	tokens        map[string]*token
+	rateLimit     int
+	rates         map[string]*rate
+}
+
+// New makes an empty GitHub. It needs git with git-http-backend installed.
+func New(opts Options) (*Server, error) {
+	backend, err := findBackend()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		now: opts.Now, log: opts.Log, pages: opts.Pages, dir: opts.Dir, backend: backend,
+		client: &http.Client{
+			Timeout:   webhookTimeout,
+			Transport: &http.Transport{MaxIdleConnsPerHost: 1},
+			// GitHub does not follow redirects of webhooks.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		url:           "http://127.0.0.1",
+		accounts:      map[string]*account{},
+		apps:          map[int64]*app{},
+		installations: map[int64]*installation{},
+		repositories:  map[int64]*repository{},
+		byName:        map[string]*repository{},
+		tokens:        map[string]*token{},
+		rateLimit:     opts.RateLimit,
+		rates:         map[string]*rate{},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.rateLimit == 0 {
+		s.rateLimit = 5000
+	}
+	if s.dir == "" {
+		s.ownDir = true
+		if s.dir, err = os.MkdirTemp("", "sandbox-github-"); err != nil {
+			return nil, fmt.Errorf("make a directory for the repositories: %w", err)
+		}
+	}
+	if s.dir, err = filepath.Abs(s.dir); err != nil {
+		return nil, fmt.Errorf("find the directory for the repositories: %w", err)
+	}
+	if err := writeGitHooks(s.gitHooks()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Handler answers everything: the API, git, and the web by Options.Pages.
+func (s *Server) Handler() http.Handler {
+	api, mux := s.api(), http.NewServeMux()
+	git := http.HandlerFunc(s.serveGit)
+	mux.Handle("GET /{owner}/{repo}/info/refs", git)
+	mux.Handle("POST /{owner}/{repo}/git-upload-pack", git)
+	mux.Handle("POST /{owner}/{repo}/git-receive-pack", git)
+	if s.pages != nil {
+		mux.Handle("/", s.pages(s))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/v3/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// SetURL says under which address clients reach the server, for example
+// http://127.0.0.1:3000. Everything the API answers links to it.
+func (s *Server) SetURL(base string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.url = strings.TrimSuffix(base, "/")
+}
+
+// URL returns what SetURL was told.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.url
+}
+
+// SetRateLimit changes the requests per hour that each caller has, from its next
+// request on. 0 refuses everything that counts.
+func (s *Server) SetRateLimit(perHour int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rateLimit = perHour
+}
+
+// Close gives up deliveries that are under way, waits for whatever sends them,
+// and removes the repositories when it made their directory. It may be called
+// twice. The HTTP server that uses Handler must have stopped before.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	couriers := make([]*courier, 0, len(s.apps))
+	for _, a := range s.apps {
+		couriers = append(couriers, a.courier)
+	}
+	s.mu.Unlock()
+	for _, c := range couriers {
+		c.stop()
+	}
+	s.client.CloseIdleConnections()
+	if !first || !s.ownDir {
+		return nil
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("remove the repositories: %w", err)
+	}
+	return nil
+}
+
+// moment is the time as GitHub writes it: whole seconds, UTC.
+func (s *Server) moment() time.Time { return s.now().UTC().Truncate(time.Second) }

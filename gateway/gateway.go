@@ -1,0 +1,157 @@
+// Package gateway is the one door that nodes knock at: the node's WebSocket (link.go, links.go), tokens to fetch a mirror with,
+// and the git broker (git*.go), which is a workspace's only remote. A node dials in; nothing dials a node.
+//
+// What a node says is untrusted beyond its own tasks: every request is checked against the task's record, which says on
+// which node and in which epoch it runs now.
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"sam/agent/wire"
+	"sam/task"
+)
+
+// Store is what the gateway reads and writes.
+type Store interface {
+	Task(ctx context.Context, id task.ID) (task.Task, error)
+	AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (last int64, err error)
+	NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, onStart []task.Effect) error
+	RenewFor(ctx context.Context, node string, id task.ID, epoch int64) error
+	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
+	NodeLinked(ctx context.Context, n task.Node) error
+	NodeBeat(ctx context.Context, name string) error
+	NodeUnlinked(ctx context.Context, name string) error
+	FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error
+	ConfirmCommand(ctx context.Context, node, command string) error
+}
+
+// GitHub is what the gateway asks of GitHub.
+type GitHub interface {
+	FetchToken(ctx context.Context, installation, repository int64) (string, error)
+	PushToken(ctx context.Context, installation, repository int64) (string, error)
+	CloneURL(fullName string) string
+}
+
+// Author is whom SAM's commits are by.
+type Author struct{ Name, Email string }
+
+// Options are what a Gateway is made of.
+type Options struct {
+	Store  Store
+	GitHub GitHub
+	Keys   Keys
+	Author Author
+	HTTP   *http.Client // for the git broker's way to GitHub
+}
+
+// Gateway serves the nodes of one replica.
+type Gateway struct {
+	store  Store
+	github GitHub
+	keys   Keys
+	author Author
+	mux    *http.ServeMux
+
+	serving sync.WaitGroup // counts open
+
+	mu     sync.Mutex
+	open   map[*link]struct{} // every link
+	links  map[string]*link   // by node: the newest wins
+	closed bool
+}
+
+// New returns a gateway. Close it before its store.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, mux: http.NewServeMux(),
+		open: map[*link]struct{}{}, links: map[string]*link{},
+	}
+	g.mux.HandleFunc("GET "+wire.LinkPath, g.serveLink)
+	g.mux.HandleFunc("POST "+wire.FetchTokenPath, g.serveFetchToken)
+	git := NewGit(brokered{g}, brokered{g}, brokered{g}, o.HTTP)
+	g.mux.Handle(wire.GitPath, git.Handler())
+	return g
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
+
+// caller returns the node whose credential a request carries, "" for none.
+func (g *Gateway) caller(r *http.Request) string {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return ""
+	}
+	return g.keys.node(token)
+}
+
+// Errors of a request for a task, by what the caller is told.
+var (
+	errNoCredential = errors.New("no credential of a node, or a wrong one: start sam node with the token that this server wrote for it")
+	errNotYours     = errors.New("this task is not this node's: it does not exist, runs elsewhere, or is over")
+)
+
+// attempt returns the task that a node asks something for, when that attempt is the task's current one, is with that node
+// and is in one of the states; else errNotYours.
+func (g *Gateway) attempt(ctx context.Context, node string, id task.ID, epoch int64, in ...task.State) (task.Task, error) {
+	t, err := g.store.Task(ctx, id)
+	if errors.Is(err, task.ErrNotFound) {
+		return task.Task{}, errNotYours
+	}
+	if err != nil {
+		return task.Task{}, err
+	}
+	if t.Node != node || t.Epoch != epoch || !slices.Contains(in, t.State) {
+		return task.Task{}, errNotYours
+	}
+	return t, nil
+}
+
+// serveFetchToken mints the token with which a node fetches its mirror of a task's repository.
+func (g *Gateway) serveFetchToken(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	node := g.caller(r)
+	if node == "" {
+		http.Error(w, errNoCredential.Error(), http.StatusUnauthorized)
+		return
+	}
+	var request wire.FetchTokenRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&request); err != nil {
+		http.Error(w, fmt.Sprintf("not a request for a token: %v", err), http.StatusBadRequest)
+		return
+	}
+	t, err := g.attempt(ctx, node, task.ID(request.Task), request.Epoch, task.Preparing, task.Running)
+	if errors.Is(err, errNotYours) {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
+	if err != nil {
+		g.failed(w, r, "reading the task failed", err)
+		return
+	}
+	token, err := g.github.FetchToken(ctx, t.Installation, t.Project)
+	if err != nil {
+		g.failed(w, r, "GitHub gave no token to fetch with", err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := json.NewEncoder(w).Encode(wire.FetchTokenReply{Token: token}); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("node", node).Msg("sending a token failed")
+	}
+}
+
+func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, what string, err error) {
+	zerolog.Ctx(r.Context()).Error().Err(err).Msg(what)
+	http.Error(w, what+"; try again", http.StatusBadGateway)
+}

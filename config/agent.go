@@ -1,14 +1,12 @@
 package config
 
-import "errors"
-
 // Agent is the configuration of `sam node`.
 type Agent struct {
-	Gateway   string `yaml:"gateway"`    // the server's public address, http or https
-	TokenFile string `yaml:"token_file"` // the node's credential, as the server wrote it
-	Dir       string `yaml:"dir"`        // where mirrors, workspaces and spools are
-	Slots     int    `yaml:"slots"`      // workspaces at once
-	Log       Log    `yaml:"log"`
+	Gateway   string // the server's public address, http or https
+	TokenFile string // the node's credential, as the server wrote it
+	Dir       string // where mirrors, workspaces and spools are
+	Slots     int    // workspaces at once
+	Log       Log
 }
 
 // AgentDefaults are the values of what a node's configuration leaves out.
@@ -36,19 +34,19 @@ func (a *Agent) settings() []setting {
 	}
 }
 
-func (a *Agent) check() error {
-	var errs []error
+func (a *Agent) check() []Error {
+	var wrong []Error
 	if why := notAddress(a.Gateway); why != "" {
-		errs = append(errs, Error{"gateway", why})
+		wrong = append(wrong, Error{"gateway", why})
 	}
 	if a.TokenFile == "" {
-		errs = append(errs, Error{"token_file", "is missing: the server writes it where its node.token_file says"})
+		wrong = append(wrong, Error{"token_file", "is missing: the server writes it where its node.token_file says"})
 	}
 	if a.Dir == "" {
-		errs = append(errs, Error{"dir", "is missing"})
+		wrong = append(wrong, Error{"dir", "is missing"})
 	}
 	if why := notSlots(a.Slots); why != "" {
-		errs = append(errs, Error{"slots", why})
+		wrong = append(wrong, Error{"slots", why})
 	}
-	return errors.Join(append(errs, a.Log.check()...)...)
+	return append(wrong, a.Log.check()...)
 }

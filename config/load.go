@@ -1,20 +1,15 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
-// setting is one key: the value is a pointer to a string, bool, int or int64. A file is a path, relative to the
-// configuration's folder.
+// setting is one key of at most two parts, section.key: the value is a pointer to a string, bool, int or int64. A file
+// is a path, relative to the configuration's folder.
 type setting struct {
 	key   string
 	value any
@@ -24,37 +19,40 @@ type setting struct {
 // settings is a configuration that can be loaded.
 type settings interface {
 	settings() []setting
-	check() error
+	check() []Error
 }
 
 // load reads a file over the defaults that s holds, then SAM_… variables of the environment over that, and checks the
-// result. An empty path reads no file.
+// result. An empty path reads no file. What is wrong is named by file, line and key, or by the variable it came from.
 func load(path string, environ []string, s settings) error {
+	lines := map[string]int{}
 	if path != "" {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("read the configuration: %w", err)
 		}
-		err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(s)
-		if err != nil && !errors.Is(err, io.EOF) { // an empty file says nothing
-			return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
-		}
-		for _, one := range s.settings() {
-			if file, ok := one.value.(*string); ok && one.file && *file != "" && !filepath.IsAbs(*file) {
-				*file = filepath.Join(filepath.Dir(path), *file)
-			}
+		if lines, err = decode(path, data, s); err != nil {
+			return err
 		}
 	}
-	if err := override(s, environ); err != nil {
+	overridden, err := override(s, environ)
+	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
-		if path != "" {
-			return fmt.Errorf("%s: %w", path, locate(path, err))
+	var wrong []error
+	for _, e := range s.check() {
+		switch {
+		case overridden[e.Key]:
+			wrong = append(wrong, fmt.Errorf("environment: %s: %w", Variable(e.Key), e))
+		case lines[e.Key] > 0:
+			wrong = append(wrong, fmt.Errorf("%s:%d: %w", path, lines[e.Key], e))
+		case path != "":
+			wrong = append(wrong, fmt.Errorf("%s: %w", path, e))
+		default:
+			wrong = append(wrong, e)
 		}
-		return err
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // Variable is the environment's name for a key: github.app_id is SAM_GITHUB_APP_ID.
@@ -62,8 +60,12 @@ func Variable(key string) string {
 	return "SAM_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// known reports whether a variable is a setting of any of SAM's commands: they may share one environment.
+// known reports whether a variable is read by any of SAM's commands: they may share one environment.
 func known(name string) bool {
+	switch name {
+	case "SAM_CONFIG", "SAM_NODE_CONFIG", "SAM_TOKEN", "SAM_GITHUB_OPENAPI":
+		return true
+	}
 	for _, s := range []settings{&Server{}, &Agent{}} {
 		for _, one := range s.settings() {
 			if Variable(one.key) == name {
@@ -74,87 +76,66 @@ func known(name string) bool {
 	return false
 }
 
-// override applies SAM_… variables. One that is no key's is an error: a typing mistake would be silent otherwise.
-func override(s settings, environ []string) error {
-	keys := map[string]any{}
+// override applies SAM_… variables and returns the keys they set. One that is no key's is an error: a typing mistake
+// would be silent otherwise.
+func override(s settings, environ []string) (map[string]bool, error) {
+	variables := map[string]setting{}
 	for _, one := range s.settings() {
-		keys[Variable(one.key)] = one.value
+		variables[Variable(one.key)] = one
 	}
+	overridden := map[string]bool{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "SAM_") || others[name] {
+		if !strings.HasPrefix(name, "SAM_") {
 			continue
 		}
-		target, ok := keys[name]
+		one, ok := variables[name]
 		if !ok && known(name) {
 			continue
 		}
 		if !ok {
-			return fmt.Errorf("environment: %s is no setting of SAM: see docs/configuration.md", name)
+			return nil, fmt.Errorf("environment: %s is no setting of SAM: see docs/configuration.md", name)
 		}
-		var err error
-		switch t := target.(type) {
-		case *string:
-			*t = value
-		case *bool:
-			*t, err = strconv.ParseBool(value)
-		case *int:
-			*t, err = strconv.Atoi(value)
-		case *int64:
-			*t, err = strconv.ParseInt(value, 10, 64)
+		if !set(one.value, value) {
+			return nil, fmt.Errorf("environment: %s: %w", name, Error{one.key, notKind(value, one.value)})
 		}
-		if err != nil {
-			return fmt.Errorf("environment: %s: %w", name, err)
-		}
+		overridden[one.key] = true
 	}
-	return nil
+	return overridden, nil
 }
 
-// others are SAM_… variables that are read elsewhere.
-var others = map[string]bool{
-	"SAM_CONFIG": true, "SAM_TOKEN": true, "SAM_GITHUB_OPENAPI": true,
+// set writes a variable's text into a setting's value and reports whether it is of that type.
+func set(target any, value string) bool {
+	var err error
+	switch t := target.(type) {
+	case *string:
+		*t = value
+	case *bool:
+		*t, err = strconv.ParseBool(value)
+	case *int:
+		*t, err = strconv.Atoi(value)
+	case *int64:
+		*t, err = strconv.ParseInt(value, 10, 64)
+	}
+	return err == nil
+}
+
+// notKind says of what type a setting is.
+func notKind(text string, target any) string {
+	switch target.(type) {
+	case *bool:
+		return text + " is neither true nor false"
+	case *int, *int64:
+		return text + " is not a whole number"
+	default:
+		return text + " is not a text"
+	}
 }
 
 // Error says what is wrong with a key's value.
 type Error struct{ Key, Why string }
 
 func (e Error) Error() string { return e.Key + ": " + e.Why }
-
-// locate adds to each Error the line of its key in the file, where the file has it.
-func locate(path string, err error) error {
-	data, readErr := os.ReadFile(path)
-	if readErr != nil {
-		return err
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return err
-	}
-	var located []error
-	for _, one := range joined.Unwrap() {
-		var e Error
-		if errors.As(one, &e) {
-			if line := lineOf(data, e.Key); line > 0 {
-				one = fmt.Errorf("line %d: %w", line, e)
-			}
-		}
-		located = append(located, one)
-	}
-	return errors.Join(located...)
-}
-
-// lineOf finds a key's line by asking the YAML library for its node, 0 when the file does not have it.
-func lineOf(data []byte, key string) int {
-	path, err := yaml.PathString("$." + key)
-	if err != nil {
-		return 0
-	}
-	node, err := path.ReadNode(bytes.NewReader(data))
-	if err != nil || node == nil || node.GetToken() == nil {
-		return 0
-	}
-	return node.GetToken().Position.Line
-}
 
 // Secret reads a file of one line, without its end. It refuses an empty one.
 func Secret(key, path string) (string, error) {

@@ -3,64 +3,63 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
+	"regexp"
 )
 
 // Server is the configuration of `sam serve`.
 type Server struct {
-	Public   Public   `yaml:"public"`
-	Operator Operator `yaml:"operator"`
-	GitHub   GitHub   `yaml:"github"`
-	Redis    Redis    `yaml:"redis"`
-	Node     Node     `yaml:"node"`
-	Agent    string   `yaml:"agent"` // the agent that new tasks are given to
-	Log      Log      `yaml:"log"`
+	Public   Public
+	Operator Operator
+	GitHub   GitHub
+	Redis    Redis
+	Node     Node
+	Agent    string // the agent that new tasks are given to
+	Log      Log
 }
 
 // Public is the listener for GitHub's deliveries and for nodes.
 type Public struct {
-	Listen string `yaml:"listen"` // host:port
-	URL    string `yaml:"url"`    // by which GitHub and nodes reach it; empty: http:// and the listener's address
+	Listen string // host:port
+	URL    string // by which GitHub and nodes reach it; empty: http:// and the listener's address
 }
 
 // Operator is the listener for health, metrics and profiles. It has no sign-in: keep it on loopback.
 type Operator struct {
-	Listen string `yaml:"listen"`
+	Listen string
 }
 
 // GitHub says which App SAM is, and where.
 type GitHub struct {
-	AppID             int64  `yaml:"app_id"`
-	PrivateKeyFile    string `yaml:"private_key_file"`    // PEM, as GitHub gave it
-	WebhookSecretFile string `yaml:"webhook_secret_file"` // one line
-	APIURL            string `yaml:"api_url"`
-	WebURL            string `yaml:"web_url"`
+	AppID             int64
+	PrivateKeyFile    string // PEM, as GitHub gave it
+	WebhookSecretFile string // one line
+	APIURL            string
+	WebURL            string
 }
 
 // Redis says how to reach Redis.
 type Redis struct {
-	Address      string `yaml:"address"` // host:port, or the path of a unix socket
-	Username     string `yaml:"username"`
-	PasswordFile string `yaml:"password_file"`
-	TLS          bool   `yaml:"tls"`
-	AllowLossy   bool   `yaml:"allow_lossy"` // start although Redis may lose what it acknowledged
+	Address      string // host:port, or the path of a unix socket
+	Username     string
+	PasswordFile string
+	TLS          bool
+	AllowLossy   bool // start although Redis may lose what it acknowledged
 }
 
 // Node is the one standing node of the local provider.
 type Node struct {
-	Name      string `yaml:"name"`
-	Slots     int    `yaml:"slots"`      // workspaces at once
-	TokenFile string `yaml:"token_file"` // where its credential is written for `sam node`
+	Name      string
+	Slots     int    // workspaces at once
+	TokenFile string // where its credential is written for `sam node`
 }
 
 // Log says how much is logged, and how.
 type Log struct {
-	Level  string `yaml:"level"`  // debug, info, warn, error
-	Format string `yaml:"format"` // json, or console for people
+	Level  string // debug, info, warn, error
+	Format string // json, or console for people
 }
 
 // Defaults are the values of what a configuration leaves out.
@@ -110,13 +109,20 @@ func (s *Server) settings() []setting {
 	}
 }
 
-func (s *Server) check() error {
-	var errs []error
-	wrong := func(key, why string) { errs = append(errs, Error{key, why}) }
-	for key, address := range map[string]string{"public.listen": s.Public.Listen, "operator.listen": s.Operator.Listen} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			wrong(key, fmt.Sprintf("%q is not host:port", address))
-		}
+// nodeName is what a node may be called: its credential and Redis's keys carry the name.
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`)
+
+func (s *Server) check() []Error {
+	var all []Error
+	wrong := func(key, why string) { all = append(all, Error{key, why}) }
+	if why := notListen(s.Public.Listen); why != "" {
+		wrong("public.listen", why)
+	}
+	if why := notAddress(s.Public.URL); s.Public.URL != "" && why != "" {
+		wrong("public.url", why)
+	}
+	if why := notListen(s.Operator.Listen); why != "" {
+		wrong("operator.listen", why)
 	}
 	if s.GitHub.AppID <= 0 {
 		wrong("github.app_id", "is missing: the App's settings page on GitHub shows it")
@@ -127,20 +133,17 @@ func (s *Server) check() error {
 	if s.GitHub.WebhookSecretFile == "" {
 		wrong("github.webhook_secret_file", "is missing: without a secret anybody could command SAM")
 	}
-	addresses := map[string]string{"github.api_url": s.GitHub.APIURL, "github.web_url": s.GitHub.WebURL}
-	if s.Public.URL != "" {
-		addresses["public.url"] = s.Public.URL
+	if why := notAddress(s.GitHub.APIURL); why != "" {
+		wrong("github.api_url", why)
 	}
-	for key, address := range addresses {
-		if why := notAddress(address); why != "" {
-			wrong(key, why)
-		}
+	if why := notAddress(s.GitHub.WebURL); why != "" {
+		wrong("github.web_url", why)
 	}
 	if s.Redis.Address == "" {
 		wrong("redis.address", "is missing")
 	}
-	if s.Node.Name == "" || strings.ContainsAny(s.Node.Name, " ./\n") {
-		wrong("node.name", fmt.Sprintf("%q is not a name: letters, digits and dashes", s.Node.Name))
+	if !nodeName.MatchString(s.Node.Name) {
+		wrong("node.name", fmt.Sprintf("%q is not a name: up to 63 letters, digits and dashes", s.Node.Name))
 	}
 	if why := notSlots(s.Node.Slots); why != "" {
 		wrong("node.slots", why)
@@ -148,20 +151,28 @@ func (s *Server) check() error {
 	if s.Agent == "" {
 		wrong("agent", "is missing")
 	}
-	return errors.Join(append(errs, s.Log.check()...)...)
+	return append(all, s.Log.check()...)
 }
 
-func (l Log) check() []error {
-	var errs []error
+func (l Log) check() []Error {
+	var wrong []Error
 	switch l.Level {
 	case "debug", "info", "warn", "error":
 	default:
-		errs = append(errs, Error{"log.level", fmt.Sprintf("%q is none of debug, info, warn, error", l.Level)})
+		wrong = append(wrong, Error{"log.level", fmt.Sprintf("%q is none of debug, info, warn, error", l.Level)})
 	}
 	if l.Format != "json" && l.Format != "console" {
-		errs = append(errs, Error{"log.format", fmt.Sprintf("%q is neither json nor console", l.Format)})
+		wrong = append(wrong, Error{"log.format", fmt.Sprintf("%q is neither json nor console", l.Format)})
 	}
-	return errs
+	return wrong
+}
+
+// notListen says why an address is not one that SAM can listen on, "" when it is.
+func notListen(address string) string {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Sprintf("%q is not host:port", address)
+	}
+	return ""
 }
 
 // notAddress says why an address is not one that SAM can call, "" when it is.

@@ -21,7 +21,7 @@ import (
 	"sam/task"
 )
 
-// callTimeout bounds one call to GitHub.
+// callTimeout bounds one exchange with GitHub.
 const callTimeout = 20 * time.Second
 
 // Options say which App SAM is, and where.
@@ -50,8 +50,7 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	}
 	delegate := githubapp.NewClientCreator(o.APIURL, o.APIURL, o.AppID, o.PrivateKey,
 		githubapp.WithClientUserAgent(o.UserAgent),
-		githubapp.WithClientTimeout(callTimeout),
-		githubapp.WithTransport(transport),
+		githubapp.WithTransport(bounded{transport}),
 	)
 	clients, err := githubapp.NewCachingClientCreator(delegate, 256)
 	if err != nil {
@@ -61,7 +60,9 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the App's GitHub client (is the private key a PEM of GitHub's?): %w", err)
 	}
-	self, err := identify(ctx, app, o.AppID)
+	public := github.NewClient(&http.Client{Transport: transport, Timeout: callTimeout})
+	public.BaseURL = app.BaseURL
+	self, err := identify(ctx, app, public, o.AppID)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +78,14 @@ type Identity struct {
 	Email  string // the address by which GitHub shows commits as the bot's
 }
 
-func identify(ctx context.Context, client *github.Client, id int64) (Identity, error) {
+func identify(ctx context.Context, client, public *github.Client, id int64) (Identity, error) {
 	app, _, err := client.Apps.Get(ctx, "")
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask GitHub who App %d is (check github.app_id, github.private_key_file and github.api_url): %w", id, err)
 	}
 	self := Identity{AppID: app.GetID(), Slug: app.GetSlug(), Login: app.GetSlug() + "[bot]"}
-	user, _, err := client.Users.Get(ctx, self.Login)
+	// A JWT opens no user's page, and there may be no installation yet whose token would: the page is public.
+	user, _, err := public.Users.Get(ctx, self.Login)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask GitHub for the App's user %s: %w", self.Login, err)
 	}
@@ -206,6 +208,9 @@ func refusal(err error) string {
 	for _, e := range refused.Errors {
 		if e.Message != "" {
 			return e.Message
+		}
+		if e.Field != "" {
+			return fmt.Sprintf("%s (%s: %s)", refused.Message, e.Field, e.Code)
 		}
 	}
 	return refused.Message

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,6 +108,12 @@ func retryAfter(err error, attempts int) time.Duration {
 	if errors.As(err, &secondary) && secondary.RetryAfter != nil {
 		return clamp(*secondary.RetryAfter)
 	}
+	var refused *github.ErrorResponse // go-github v62 knows limits by 403 alone, and GitHub says them by 429 too
+	if errors.As(err, &refused) && status(err) == http.StatusTooManyRequests {
+		if s, convErr := strconv.Atoi(refused.Response.Header.Get("Retry-After")); convErr == nil {
+			return clamp(time.Duration(s) * time.Second)
+		}
+	}
 	return clamp(retryFirst << min(attempts-1, 20))
 }
 
@@ -133,14 +140,14 @@ func (o *Outbox) deliver(ctx context.Context, owed task.Owed) error {
 	case task.EffectReaction:
 		err = d.react(ctx)
 	case task.EffectReply:
-		err = d.comment(ctx, marker("reply", body.Key), replyText(body))
+		err = d.comment(ctx, marker("reply", body.Key), replyText(body), time.Time{})
 	case task.EffectStatus, task.EffectClosing:
 		var t task.Task
 		if t, err = o.ledger.Task(ctx, body.Task); err != nil {
 			return err
 		}
 		if body.Kind == task.EffectClosing {
-			err = d.comment(ctx, marker("closing", string(t.ID)), closingText(t))
+			err = d.comment(ctx, marker("closing", string(t.ID)), closingText(t), t.Created)
 		} else {
 			err = d.status(ctx, t)
 		}
@@ -176,10 +183,10 @@ func (d delivery) react(ctx context.Context) error {
 	return nil
 }
 
-// comment creates a comment unless one with its marker is there already.
-func (d delivery) comment(ctx context.Context, mark, text string) error {
+// comment creates a comment unless one with its marker is there already, made no earlier than since.
+func (d delivery) comment(ctx context.Context, mark, text string, since time.Time) error {
 	if d.again {
-		if id, err := d.find(ctx, mark); err != nil || id != 0 {
+		if id, err := d.find(ctx, mark, since); err != nil || id != 0 {
 			return err
 		}
 	}
@@ -187,11 +194,12 @@ func (d delivery) comment(ctx context.Context, mark, text string) error {
 	return err
 }
 
-// status creates the task's status comment or edits it in place.
+// status creates the task's status comment or edits it in place. When its id is not known it is looked for even at the
+// first attempt: attempts start anew with each version, and an earlier version may have been delivered and not noted.
 func (d delivery) status(ctx context.Context, t task.Task) error {
 	text, id := statusText(t), t.StatusComment
-	if id == 0 && d.again {
-		found, err := d.find(ctx, marker("status", string(t.ID)))
+	if id == 0 {
+		found, err := d.find(ctx, marker("status", string(t.ID)), t.Created)
 		if err != nil {
 			return err
 		}
@@ -228,11 +236,15 @@ func (d delivery) create(ctx context.Context, text string) (int64, error) {
 }
 
 // find returns the id of the App's own comment with a marker, 0 when there is none. A marker in anybody else's comment
-// does not count.
-func (d delivery) find(ctx context.Context, mark string) (int64, error) {
+// does not count. Since bounds the search on a long thread: the time, by GitHub's clock, of what the comment answers.
+func (d delivery) find(ctx context.Context, mark string, since time.Time) (int64, error) {
+	options := &github.IssueListCommentsOptions{}
+	if !since.IsZero() {
+		options.Since = &since
+	}
 	for page := 1; page != 0; {
-		comments, response, err := d.client.Issues.ListComments(ctx, d.project.Owner, d.project.Name, d.body.Number,
-			&github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100, Page: page}})
+		options.ListOptions = github.ListOptions{PerPage: 100, Page: page}
+		comments, response, err := d.client.Issues.ListComments(ctx, d.project.Owner, d.project.Name, d.body.Number, options)
 		if err != nil {
 			return 0, fmt.Errorf("look for %s on #%d of %s: %w", mark, d.body.Number, d.project.FullName(), err)
 		}

@@ -2,11 +2,13 @@ package handlers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
 )
 
@@ -38,19 +40,21 @@ var verbs = []Verb{VerbHelp}
 
 // ParseCommands finds the commands of a comment, in order. A command is a line of a top-level paragraph that begins with
 // /sam; it goes on to the next command or to the end of the comment, so a request may span paragraphs, lists and code.
-// Where /sam stands inside a quote, a code block, a list, a table or HTML it is somebody talking about SAM, not to it.
+// Where /sam stands inside a quote, code, a list, a table or HTML it is somebody talking about SAM, not to it.
 func ParseCommands(comment string) []Command {
 	source := []byte(strings.ReplaceAll(comment, "\r\n", "\n"))
-	document := goldmark.DefaultParser().Parse(text.NewReader(source))
+	document := goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader(source))
 	var starts []int // offsets of lines that begin with /sam
 	for block := document.FirstChild(); block != nil; block = block.NextSibling() {
 		if block.Kind() != ast.KindParagraph {
 			continue
 		}
+		quoted := inlineCode(block)
 		lines := block.Lines()
 		for i := range lines.Len() {
 			segment := lines.At(i)
-			if isCommand(string(segment.Value(source))) {
+			within := func(s text.Segment) bool { return s.Start <= segment.Start && segment.Start < s.Stop }
+			if isCommand(string(segment.Value(source))) && !slices.ContainsFunc(quoted, within) {
 				starts = append(starts, segment.Start)
 			}
 		}
@@ -64,6 +68,28 @@ func ParseCommands(comment string) []Command {
 		commands[i] = parseCommand(string(source[start:end]))
 	}
 	return commands
+}
+
+// inlineCode lists the parts of a paragraph that are code or HTML: either may run over several lines.
+func inlineCode(paragraph ast.Node) []text.Segment {
+	var parts []text.Segment
+	_ = ast.Walk(paragraph, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // the walker makes no error
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.RawHTML:
+			for i := range n.Segments.Len() {
+				parts = append(parts, n.Segments.At(i))
+			}
+		case *ast.Text:
+			if n.Parent().Kind() == ast.KindCodeSpan {
+				parts = append(parts, n.Segment)
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	return parts
 }
 
 // isCommand reports whether a line begins with the word /sam: "/same" and "/sam/x" do not.

@@ -8,6 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -58,12 +61,16 @@ var errPayload = errors.New("the payload is not what GitHub documents")
 
 // missing names the fields that should be there and are not.
 func missing(fields map[string]bool) error {
-	for name, present := range fields {
-		if !present {
-			return fmt.Errorf("%w: %s is missing", errPayload, name)
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !fields[name] {
+			names = append(names, name)
 		}
 	}
-	return nil
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: it lacks %s", errPayload, strings.Join(names, ", "))
 }
 
 func keep(v any) ([]byte, error) {

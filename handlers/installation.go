@@ -64,7 +64,9 @@ func (h Installation) Handle(ctx context.Context, d task.Delivery) error {
 	}
 	removed := 0
 	for _, p := range before {
-		if still[p.ID] {
+		// A project that another installation has taken over meanwhile is that one's: the App was removed and installed
+		// anew, or the repository transferred, and this event comes late.
+		if still[p.ID] || p.Installation != i.Installation {
 			continue
 		}
 		removed++

@@ -21,11 +21,10 @@ const maxBody = 25 << 20
 type Webhook struct {
 	base   Base
 	events map[string]event
-	secret string
 	http.Handler
 }
 
-// ErrNoSecret: without a secret anybody could write deliveries.
+// ErrNoSecret is NewWebhook's refusal of an empty secret: go-github would take anybody's deliveries.
 var ErrNoSecret = errors.New("the webhook secret is empty, so anybody could command SAM: set github.webhook_secret_file to the secret of the App")
 
 // NewWebhook returns the door. It refuses an empty secret with ErrNoSecret.
@@ -43,12 +42,16 @@ func NewWebhook(base Base, secret string) (*Webhook, error) {
 		}
 	}
 	w.Handler = w.guard(githubapp.NewEventDispatcher(registered, secret,
-		githubapp.WithScheduler(scheduler{base}), githubapp.WithErrorCallback(w.refuse)))
+		githubapp.WithScheduler(scheduler{base}), githubapp.WithErrorCallback(w.refuse), githubapp.WithResponseCallback(w.taken)))
 	return w, nil
 }
 
 // guid is what GitHub sends as a delivery's id.
 var guid = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
+
+// sha256Signature is the one form of signature that is taken: go-github goes by the prefix, and would check a SHA-1 of
+// the same secret under the header of SHA-256.
+var sha256Signature = regexp.MustCompile(`^sha256=[0-9a-fA-F]{64}$`)
 
 // guard refuses what the dispatcher would be too kind to: it reads without limit and falls back to SHA-1.
 func (w *Webhook) guard(next http.Handler) http.Handler {
@@ -63,6 +66,8 @@ func (w *Webhook) guard(next http.Handler) http.Handler {
 			w.answer(rw, r, http.StatusUnauthorized, "sha1_only", "the delivery is signed with SHA-1 only; "+github.SHA256SignatureHeader+" is needed")
 		case r.Header.Get(github.SHA256SignatureHeader) == "":
 			w.answer(rw, r, http.StatusUnauthorized, "unsigned", "the delivery has no "+github.SHA256SignatureHeader)
+		case !sha256Signature.MatchString(r.Header.Get(github.SHA256SignatureHeader)):
+			w.answer(rw, r, http.StatusUnauthorized, "bad_signature", github.SHA256SignatureHeader+" is not sha256= and 64 hexadecimal digits")
 		case !guid.MatchString(r.Header.Get(github.DeliveryIDHeader)):
 			w.answer(rw, r, http.StatusBadRequest, "no_guid", github.DeliveryIDHeader+" is missing or not a GUID")
 		default:
@@ -92,6 +97,14 @@ func (w *Webhook) refuse(rw http.ResponseWriter, r *http.Request, err error) {
 		zerolog.Ctx(r.Context()).Error().Err(err).Msg("a delivery could not be recorded")
 		w.answer(rw, r, http.StatusServiceUnavailable, "unrecorded", "the delivery could not be recorded; send it again")
 	}
+}
+
+// taken answers what the scheduler took, and events that SAM has no handler for: nothing of those is written.
+func (w *Webhook) taken(rw http.ResponseWriter, r *http.Request, eventType string, handled bool) {
+	if !handled {
+		w.base.Metrics.delivery("ignored")
+	}
+	githubapp.DefaultResponseCallback(rw, r, eventType, handled)
 }
 
 func (w *Webhook) answer(rw http.ResponseWriter, r *http.Request, code int, result, why string) {

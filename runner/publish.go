@@ -38,7 +38,7 @@ func (r *Runner) publish(ctx context.Context, p task.Project, c task.Claimed) er
 		return r.fail(ctx, t, unusable.Reason)
 	}
 	if err != nil {
-		if since := time.Since(t.At[task.Publishing]); since > publishFor {
+		if since := t.Claimed.Sub(t.At[task.Publishing]); since > publishFor {
 			return r.fail(ctx, t, fmt.Sprintf("GitHub did not take the pull request for %s. Open it by hand from the branch, or ask again.", since.Round(time.Minute)))
 		}
 		return err

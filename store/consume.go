@@ -79,17 +79,12 @@ func (c *consumer) readStreams(ctx context.Context, client *redis.Client) error 
 			Group: group, Consumer: c.store.process, Streams: []string{intake, work, ">", ">"},
 			Count: consumeCount, Block: consumeBlock,
 		}).Result()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, redis.Nil) {
+		switch {
+		case ctx.Err() != nil || errors.Is(err, redis.Nil):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("reading what there is to do failed; trying again")
-			if !wait(ctx, 200*time.Millisecond) {
-				return nil
-			}
+			wait(ctx, 200*time.Millisecond)
 			continue
 		}
 		for _, stream := range read {

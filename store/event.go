@@ -105,3 +105,16 @@ func (s *Store) Conversation(ctx context.Context, project int64, after string, l
 	}
 	return read, after, nil
 }
+
+// FollowConversation hands over a project's entries from its first on, those that are there and those that come, until
+// ctx ends (nil) or handle fails.
+func (s *Store) FollowConversation(ctx context.Context, project int64, handle func(task.Entry) error) error {
+	return s.tail.follow(ctx, s.p.conversation(project), "0", func(id string, values map[string]any) error {
+		text, _ := values["entry"].(string)
+		var e task.Entry
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return fmt.Errorf("read the conversation of project %d, entry %s: %w", project, id, err)
+		}
+		return handle(e)
+	})
+}

@@ -15,49 +15,53 @@ import (
 
 // EnsureNode writes the record of a node that its provider was asked for; a record that exists is left as it is.
 func (s *Store) EnsureNode(ctx context.Context, n task.Node) error {
-	return s.writeNode(ctx, n.Name, map[string]string{
+	_, err := s.writeNode(ctx, n.Name, map[string]string{
 		"name": n.Name, "account": id(n.Account), "provider": n.Provider,
 		"state": string(task.NodeBooting), "slots": strconv.Itoa(n.Slots),
 	}, true, false)
+	return err
 }
 
 // NodeLinked notes that a node's link is up with what it said of itself, and wakes the tasks that wait for a node.
+// task.ErrNotFound when there is no record of it.
 func (s *Store) NodeLinked(ctx context.Context, n task.Node) error {
 	mirrors, err := json.Marshal(n.Mirrors)
 	if err != nil {
 		return fmt.Errorf("encode node %s: %w", n.Name, err)
 	}
-	known, err := s.rdb.Exists(ctx, s.p.node(n.Name)).Result()
-	if err != nil {
-		return fmt.Errorf("read node %s: %w", n.Name, err)
-	}
-	if known == 0 {
-		return fmt.Errorf("node %s: %w", n.Name, task.ErrNotFound)
-	}
-	return s.writeNode(ctx, n.Name, map[string]string{
+	return s.changeNode(ctx, n.Name, map[string]string{
 		"state": string(task.NodeReady), "slots": strconv.Itoa(n.Slots), "version": n.Version, "mirrors": string(mirrors),
 		"workspace": n.Workspace,
-	}, false, true)
+	}, true)
 }
 
-// NodeBeat notes that a node lives. NodeUnlinked notes that its link is gone: no new task goes there, and those it has
-// keep their leases until these run out.
+// NodeBeat notes that a node lives. task.ErrNotFound when there is no record of it.
 func (s *Store) NodeBeat(ctx context.Context, name string) error {
-	return s.writeNode(ctx, name, map[string]string{}, false, true)
+	return s.changeNode(ctx, name, map[string]string{}, true)
 }
 
-// NodeUnlinked notes that a node's link is gone.
+// NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these run
+// out. task.ErrNotFound when there is no record of it.
 func (s *Store) NodeUnlinked(ctx context.Context, name string) error {
-	return s.writeNode(ctx, name, map[string]string{"state": string(task.NodeLost)}, false, false)
+	return s.changeNode(ctx, name, map[string]string{"state": string(task.NodeLost)}, false)
 }
 
-func (s *Store) writeNode(ctx context.Context, name string, fields map[string]string, onlyNew, lives bool) error {
+func (s *Store) changeNode(ctx context.Context, name string, fields map[string]string, lives bool) error {
+	written, err := s.writeNode(ctx, name, fields, false, lives)
+	if err == nil && !written {
+		err = fmt.Errorf("node %s: %w", name, task.ErrNotFound)
+	}
+	return err
+}
+
+func (s *Store) writeNode(ctx context.Context, name string, fields map[string]string, isNew, lives bool) (bool, error) {
 	encoded, err := json.Marshal(fields)
 	if err != nil {
-		return fmt.Errorf("encode node %s: %w", name, err)
+		return false, fmt.Errorf("encode node %s: %w", name, err)
 	}
-	return s.run(ctx, "node", []string{s.p.node(name), s.p.nodes(), s.p.work(), s.p.starved()},
-		name, encoded, flag(onlyNew), flag(lives)).Err()
+	written, err := s.run(ctx, "node", []string{s.p.node(name), s.p.nodes(), s.p.work(), s.p.starved()},
+		name, encoded, flag(isNew), flag(lives)).Int()
+	return written == 1, err
 }
 
 // Nodes lists every node with the tasks it has, by name.

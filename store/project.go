@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -17,7 +18,15 @@ func (s *Store) SaveProject(ctx context.Context, p task.Project) error {
 	if err != nil {
 		return fmt.Errorf("encode project %d: %w", p.ID, err)
 	}
+	before, err := s.Project(ctx, p.ID)
+	if err != nil && !errors.Is(err, task.ErrNotFound) {
+		return err
+	}
+	moved := err == nil && before.Installation != p.Installation
 	_, err = s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		if moved {
+			pipe.SRem(ctx, s.p.installation(before.Installation), p.ID)
+		}
 		pipe.Set(ctx, s.p.project(p.ID), encoded, 0)
 		pipe.SAdd(ctx, s.p.projects(), p.ID)
 		pipe.SAdd(ctx, s.p.installation(p.Installation), p.ID)
@@ -32,7 +41,7 @@ func (s *Store) SaveProject(ctx context.Context, p task.Project) error {
 // Project reads a project by GitHub's id of its repository; task.ErrNotFound when SAM is not installed there.
 func (s *Store) Project(ctx context.Context, project int64) (task.Project, error) {
 	encoded, err := s.rdb.Get(ctx, s.p.project(project)).Bytes()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return task.Project{}, fmt.Errorf("project %d: %w", project, task.ErrNotFound)
 	}
 	if err != nil {

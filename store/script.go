@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +38,7 @@ func loadScripts() (scripts, error) {
 // run evaluates lua/<name>.lua by its hash, loading it where Redis does not know it.
 func (s *Store) run(ctx context.Context, name string, keys []string, args ...any) *redis.Cmd {
 	cmd := s.scripts[name+".lua"].Run(ctx, s.rdb, keys, args...)
-	if err := cmd.Err(); err != nil && err != redis.Nil {
+	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 		cmd.SetErr(fmt.Errorf("run %s.lua: %w", name, err))
 	}
 	return cmd

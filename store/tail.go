@@ -46,6 +46,9 @@ func newTail(s *Store) *tail {
 // (nil) or handle fails.
 func (t *tail) follow(ctx context.Context, stream, after string, handle func(id string, values map[string]any) error) error {
 	signal, stop, err := t.subscribe(ctx, stream)
+	if ctx.Err() != nil && err != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", stream, err)
 	}
@@ -108,7 +111,7 @@ func (t *tail) subscribe(ctx context.Context, stream string) (<-chan struct{}, f
 	} else {
 		t.reading = true
 		t.wg.Add(1)
-		go t.read(zerolog.Ctx(ctx).WithContext(context.Background()))
+		go t.read(context.WithoutCancel(ctx)) // it outlives its first follower and ends with the store
 	}
 	return signal, func() {
 		t.mu.Lock()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -118,6 +119,9 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 	}
 	if ms := number("first_event"); ms > 0 {
 		t.FirstEvent = time.UnixMilli(ms)
+	}
+	if ms := number("claimed"); ms > 0 {
+		t.Claimed = time.UnixMilli(ms)
 	}
 	var end *task.End
 	if r["end"] != "" {
@@ -277,8 +281,8 @@ func (s *Store) Due(ctx context.Context, limit int64) ([]task.ID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read Redis's clock: %w", err)
 	}
-	members, err := s.rdb.ZRangeByScore(ctx, s.p.due(), &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(at.UnixMilli(), 10), Count: limit,
+	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: s.p.due(), Start: "-inf", Stop: at.UnixMilli(), ByScore: true, Count: limit,
 	}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read what is due: %w", err)
@@ -294,7 +298,7 @@ func (s *Store) Due(ctx context.Context, limit int64) ([]task.ID, error) {
 func (s *Store) Ahead(ctx context.Context, spec task.Spec) (int, error) {
 	_, member := spec.Turn()
 	rank, err := s.rdb.ZRank(ctx, s.p.thread(spec.Thread), member).Result()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
 	if err != nil {

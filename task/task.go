@@ -86,8 +86,10 @@ type Task struct {
 	Waits         string `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
 	Failure       string `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
 
-	// When the task first came into a state, and when the agent's first event was stored: Redis's clock.
+	// When the task first came into a state, when a runner last claimed it, and when the agent's first event was stored:
+	// Redis's clock.
 	At         map[State]time.Time `json:"at,omitempty"`
+	Claimed    time.Time           `json:"claimed,omitzero"`
 	FirstEvent time.Time           `json:"first_event,omitzero"`
 }
 

@@ -45,7 +45,8 @@ elseif live then
 end
 local till = at + tonumber(ARGV[3])
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-redis.call('HSET', KEYS[1], 'state', to, 'lease_owner', ARGV[2], 'lease_until', int(till), 'op', ARGV[4])
+redis.call('HSET', KEYS[1], 'state', to, 'lease_owner', ARGV[2], 'lease_until', int(till), 'op', ARGV[4],
+  'claimed', int(at))
 redis.call('HSETNX', KEYS[1], 'at:' .. to, int(at))
 redis.call('ZADD', KEYS[3], int(till), ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])

@@ -1,8 +1,9 @@
 -- node.lua writes a node's record.
 -- KEYS: 1 node  2 nodes  3 work  4 starved
--- ARGV: 1 name  2 fields  3 '1' to write only when there is no record yet  4 '1' when it lives now
+-- ARGV: 1 name  2 fields  3 '1' to make a record where there is none, '0' to change one that is there  4 '1' when it
+--       lives now
 -- Returns 1 when it was written.
-if ARGV[3] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == tonumber(ARGV[3]) then return 0 end
 set(KEYS[1], ARGV[2])
 redis.call('SADD', KEYS[2], ARGV[1])
 if ARGV[4] == '1' then

@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"sam/agent/wire"
+	"sam/task"
+)
+
+// demoDriver runs the built-in agent, `sam demo-agent`, as a process in the workspace.
+type demoDriver struct {
+	executable string // of sam
+}
+
+func (demoDriver) Name() string { return "demo" }
+
+// demoLine is one line of the demo agent's own format; see package demo.
+type demoLine struct {
+	Type     string `json:"type"` // say, think, plan, call, return, end
+	Text     string `json:"text"`
+	ID       string `json:"id"`
+	Tool     string `json:"tool"`
+	Title    string `json:"title"`
+	At       string `json:"at"`
+	Output   string `json:"output"`
+	Diff     string `json:"diff"`
+	Exit     *int   `json:"exit"`
+	Failed   bool   `json:"failed"`
+	MS       int64  `json:"ms"`
+	Verdict  string `json:"verdict"` // done, cannot
+	Headline string `json:"headline"`
+	Summary  string `json:"summary"`
+	Reason   string `json:"reason"`
+	Items    []struct {
+		Text  string `json:"text"`
+		State string `json:"state"` // open, doing, done
+	} `json:"items"`
+}
+
+// maxLine bounds one line of an agent, in bytes. A longer one is told of and left out.
+const maxLine = 1 << 20
+
+// Run implements Driver.
+func (d demoDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error) (task.End, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	began := time.Now()
+	input, err := json.Marshal(map[string]string{"request": s.Request, "prompt": s.Prompt})
+	if err != nil {
+		return task.End{}, fmt.Errorf("tell the demo agent: %w", err)
+	}
+	var end *task.End
+	record := func(e task.Event) {
+		if err := emit(e); err != nil {
+			cancel(err)
+		}
+	}
+	words := &tail{max: 8 << 10}
+	exit, err := w.Exec(ctx, Command{
+		Args:  []string{d.executable, "demo-agent"},
+		Stdin: bytes.NewReader(input),
+		Stdout: &lines{max: maxLine, each: func(line []byte, long bool) {
+			if e, said := d.translate(line, long, words); said != nil {
+				end = said
+			} else if e.Kind != "" {
+				record(e)
+			}
+		}},
+		Stderr:  words,
+		Started: func() { record(stepped(task.StepAgent, began, "the demo agent runs, without a model")) },
+	})
+	switch {
+	case err != nil:
+		return task.End{}, err
+	case end != nil:
+		return *end, nil
+	case ctx.Err() != nil:
+		return task.End{}, context.Cause(ctx)
+	}
+	reason := fmt.Sprintf("The demo agent's process %s before it said that it was finished.", exit)
+	if last := words.lastLines(10); last != "" {
+		reason += " Its last words:\n\n" + last
+	}
+	return task.End{Outcome: task.Died, Reason: reason}, nil
+}
+
+// translate returns the event that a line means, or how the agent ended. What is not in the format joins its last words.
+func (d demoDriver) translate(line []byte, long bool, words *tail) (task.Event, *task.End) {
+	var l demoLine
+	if long || json.Unmarshal(line, &l) != nil {
+		_, _ = words.Write(append(bytes.Clone(line[:min(len(line), 1<<10)]), '\n'))
+		return task.Event{}, nil
+	}
+	e := task.Event{Raw: bytes.Clone(line)}
+	switch l.Type {
+	case "say":
+		e.Kind, e.Text = task.Said, l.Text
+	case "think":
+		e.Kind, e.Text = task.Thought, l.Text
+	case "plan":
+		e.Kind = task.Planned
+		status := map[string]string{"open": "pending", "doing": "active", "done": "done"}
+		for _, item := range l.Items {
+			e.Plan = append(e.Plan, task.PlanItem{Text: item.Text, Status: status[item.State]})
+		}
+	case "call":
+		e.Kind = task.ToolStarted
+		e.Tool = &task.Tool{ID: l.ID, Name: l.Tool, Title: l.Title, Location: l.At}
+	case "return":
+		e.Kind = task.ToolFinished
+		e.Tool = &task.Tool{
+			ID: l.ID, Name: l.Tool, Title: l.Title, Location: l.At,
+			Output: l.Output, Diff: l.Diff, Exit: l.Exit, Failed: l.Failed, MS: l.MS,
+		}
+	case "end":
+		end := task.End{Outcome: task.GaveUp, Headline: l.Headline, Summary: l.Summary, Reason: strings.TrimSpace(l.Reason)}
+		if l.Verdict == "done" {
+			end.Outcome = task.Done
+		}
+		return task.Event{}, &end
+	}
+	return e, nil
+}

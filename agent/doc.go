@@ -1,0 +1,23 @@
+// Package agent is what runs on a node: `sam node`. It holds one outbound link to the gateway, prepares a workspace for
+// each attempt of a task, runs a coding agent in it, and pushes the branch. It listens on loopback only.
+//
+// # One attempt
+//
+//	start -> mirror -> workspace -> agent -> push -> Finished
+//
+// Every step and everything the agent does is an event. Events are appended to the attempt's spool, a file, before they
+// are sent; the network is never waited for. The link sends from the spool, the gateway acknowledges what it has stored
+// and says after a new connection where to resume, and the spool stays until the gateway drops it. So a link that breaks,
+// a gateway that restarts or a node agent that is killed neither loses an event nor sends one that is kept twice. An
+// attempt that was under way when the node agent itself ended is closed as lost at its next start.
+//
+// # What is on the disk
+//
+//	<dir>/lock                          held while a node runs: two never share a folder
+//	<dir>/spools/<task>.<epoch>.jsonl   events of an attempt
+//	<dir>/mirrors/<repository>.git      bare, only the branches that tasks needed
+//	<dir>/workspaces/<thread>           the working tree; .home is its HOME, .kept-<n> are ones with unpushed work
+//	<dir>/home                          empty: HOME of the git that runs outside of workspaces
+//
+// No credential is ever written there: tokens live in memory and in the environment of the commands that need them.
+package agent

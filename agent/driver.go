@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sam/agent/wire"
+	"sam/task"
+)
+
+// Driver hides one kind of coding agent: it starts it in a workspace, tells it what is wanted, and translates what it
+// says into events.
+type Driver interface {
+	// Name is how a task asks for this agent.
+	Name() string
+	// Run runs the agent until it has ended and returns how, by the agent's own word. It emits Stepped with StepAgent as
+	// soon as the agent's process runs, and events as they happen; an error of emit means that nothing more can be
+	// recorded, and ends the agent. The end of ctx stops it. The error says that the agent could not be run.
+	Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error) (task.End, error)
+}
+
+// drivers are the agents that this node can run, by name.
+type drivers map[string]Driver
+
+func newDrivers(all ...Driver) drivers {
+	set := drivers{}
+	for _, one := range all {
+		set[one.Name()] = one
+	}
+	return set
+}
+
+func (d drivers) names() []string {
+	var names []string
+	for name := range d {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// find returns the driver of that name, or a gaveUpError that tells which there are.
+func (d drivers) find(name string) (Driver, error) {
+	if found, ok := d[name]; ok {
+		return found, nil
+	}
+	return nil, gaveUpError(fmt.Sprintf("This node has no agent called %q. It has: %s. Choose one of these, then ask again.",
+		name, strings.Join(d.names(), ", ")))
+}

@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sam/agent/wire"
+)
+
+// forward is the one way out of a workspace: a listener on loopback that carries its git to the gateway's broker, and
+// nothing else. The workspace shows the task's token; towards the gateway that moves into a header of its own, beside
+// the node's credential, which the workspace never sees.
+type forward struct {
+	address string
+	task    string
+	server  *http.Server
+	served  chan struct{}
+}
+
+// startForward listens until close.
+func startForward(ctx context.Context, gateway *gatewayClient, task, token string) (*forward, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the workspace: %w", err)
+	}
+	log := zerolog.Ctx(ctx)
+	quiet := stdlog.New(log, "", 0)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(gateway.base)
+			for name := range r.Out.Header {
+				if strings.HasPrefix(name, "Sam-") {
+					r.Out.Header.Del(name)
+				}
+			}
+			r.Out.Header.Del("Cookie")
+			r.Out.Header.Set(wire.TaskTokenHeader, token)
+			r.Out.Header.Set("Authorization", gateway.authorization())
+		},
+		Transport:     gateway.transport(),
+		FlushInterval: -1, // git shows progress while it goes
+		ErrorLog:      quiet,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() == nil {
+				log.Warn().Err(err).Msg("the gateway cannot be reached for a workspace's git")
+			}
+			http.Error(w, "sam node cannot reach its gateway", http.StatusBadGateway)
+		},
+	}
+	f := &forward{address: listener.Addr().String(), task: task, served: make(chan struct{})}
+	f.server = &http.Server{
+		Handler:           f.only(token, proxy),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          quiet,
+	}
+	go func() {
+		defer close(f.served)
+		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error().Err(err).Msg("the workspace's way to the gateway broke")
+		}
+	}()
+	return f, nil
+}
+
+// root is what git is to send the token to; url is the workspace's origin.
+func (f *forward) root() string { return "http://" + f.address + "/" }
+func (f *forward) url() string  { return "http://" + f.address + wire.GitPath + f.task }
+
+// only lets through what bears the token and asks for the task's own repository.
+func (f *forward) only(token string, next http.Handler) http.Handler {
+	prefix := wire.GitPath + f.task + "/"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(shown(r)), []byte(token)) != 1 || token == "" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="SAM"`)
+			http.Error(w, "this is for the task's own git, which has its token", http.StatusUnauthorized)
+			return
+		}
+		plain := r.URL.RawPath == "" && path.Clean(r.URL.Path) == r.URL.Path
+		if !plain || !strings.HasPrefix(r.URL.Path, prefix) {
+			http.Error(w, "only the task's own repository is here: "+f.url(), http.StatusNotFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// shown is the token that a request shows: the password of Basic, or Bearer.
+func shown(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return token
+}
+
+// close stops listening, gives what is under way a moment, and waits for the listener to have ended.
+func (f *forward) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := f.server.Shutdown(ctx)
+	if err != nil {
+		err = f.server.Close()
+	}
+	<-f.served
+	if err != nil {
+		return fmt.Errorf("close the workspace's way to the gateway: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// locks is one lock for each name, for as long as somebody holds it or waits.
+type locks struct {
+	mu   sync.Mutex
+	held map[string]*namedLock
+}
+
+type namedLock struct {
+	users int
+	turn  chan struct{}
+}
+
+// lock waits for the name to be free, or for ctx to end. The caller calls unlock once.
+func (l *locks) lock(ctx context.Context, name string) (unlock func(), err error) {
+	l.mu.Lock()
+	if l.held == nil {
+		l.held = map[string]*namedLock{}
+	}
+	one := l.held[name]
+	if one == nil {
+		one = &namedLock{turn: make(chan struct{}, 1)}
+		l.held[name] = one
+	}
+	one.users++
+	l.mu.Unlock()
+
+	leave := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if one.users--; one.users == 0 {
+			delete(l.held, name)
+		}
+	}
+	select {
+	case one.turn <- struct{}{}:
+		return func() { <-one.turn; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// lockFolder makes sure that no other node agent works in dir until the file is closed.
+func lockFolder(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the node's folder: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return file, nil
+	}
+	_ = file.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("another sam node uses %s: stop it, or give this one a folder of its own", dir)
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, err)
+}

@@ -1,0 +1,18 @@
+package agent
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"sam/agent/demo"
+)
+
+// TestMain lets this test binary be `sam demo-agent`, which is how the demo driver calls it.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "demo-agent" {
+		os.Exit(demo.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,213 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sam/agent/wire"
+	"sam/task"
+)
+
+// Options are what a node is started with.
+type Options struct {
+	Gateway    string       // base address of the gateway, http or https
+	Token      string       // the node's credential
+	Name       string       // the node's, as its record has it
+	Version    string       // of sam
+	Dir        string       // where mirrors, workspaces and spools are; made when missing
+	Slots      int          // attempts that may run at once; 1 when not positive
+	Executable string       // path of the sam binary, which is also the demo agent
+	HTTP       *http.Client // nil: one of the node's own
+}
+
+// Node is `sam node`. It is made by New and run once.
+type Node struct {
+	options    Options
+	gateway    *gatewayClient
+	mirrors    *mirrors
+	workspaces *workspaces
+	drivers    drivers
+	pace       pace
+
+	spools *spools         // opened by Run
+	ending <-chan struct{} // closed when Run is to return
+	work   sync.WaitGroup  // attempts
+
+	mu      sync.Mutex
+	running map[string]*attempt // by task: its newest attempt, while it takes a slot
+	seen    map[string]int64    // by task: the newest epoch taken in; a few bytes for each task of the node's life
+}
+
+// New checks the options and makes the node's folders. Nothing runs and nothing is dialled before Run.
+func New(o Options) (*Node, error) {
+	o.Slots = max(1, o.Slots)
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()} //nolint:errcheck // the standard library's own type
+	}
+	if o.Name == "" {
+		return nil, errors.New("the node has no name")
+	}
+	gateway, err := newGatewayClient(o.Gateway, o.Token, o.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("find the node's folder: %w", err)
+	}
+	folder := func(name string) string { return filepath.Join(o.Dir, name) }
+	for _, name := range []string{"spools", "mirrors", "workspaces", "home"} {
+		if err := os.MkdirAll(folder(name), 0o700); err != nil {
+			return nil, fmt.Errorf("make the node's folders: %w", err)
+		}
+	}
+	outside := git{home: folder("home")}
+	return &Node{
+		options:    o,
+		gateway:    gateway,
+		mirrors:    &mirrors{dir: folder("mirrors"), git: outside},
+		workspaces: &workspaces{dir: folder("workspaces"), git: outside, gateway: gateway},
+		drivers:    newDrivers(demoDriver{executable: o.Executable}),
+		pace:       usualPace(),
+		running:    map[string]*attempt{},
+		seen:       map[string]int64{},
+	}, nil
+}
+
+// Run holds the link and works until ctx ends, then stops the agents and returns when everything has ended. A link that
+// fails is no error: it is tried again for ever. An error means that the node's folder cannot be used.
+func (n *Node) Run(ctx context.Context) error {
+	lock, err := lockFolder(n.options.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	log := zerolog.Ctx(ctx).With().Str("node", n.options.Name).Logger()
+	ctx = log.WithContext(ctx)
+	n.ending = ctx.Done()
+	if n.spools, err = openSpools(filepath.Join(n.options.Dir, "spools")); err != nil {
+		return err
+	}
+	defer n.spools.close()
+	for _, left := range n.spools.list() {
+		n.seen[left.ref.Task] = max(n.seen[left.ref.Task], left.ref.Epoch)
+	}
+	log.Info().Str("gateway", n.options.Gateway).Int("slots", n.options.Slots).Int("spools", len(n.spools.refs())).Msg("node started")
+	n.keepLink(ctx)
+	n.work.Wait()
+	n.options.HTTP.CloseIdleConnections()
+	log.Info().Msg("node ended")
+	return nil
+}
+
+// lostWith is how attempts end that an earlier process of the node agent left open.
+func lostWith() task.End {
+	return task.End{Outcome: task.Lost, Reason: "the node's agent process restarted while the task was being worked on"}
+}
+
+// take takes in a start: once for each task and epoch, however often it is sent. An error means that it could not be
+// recorded and is to be sent again. ctx is the node's, for the attempt outlives the link.
+func (n *Node) take(ctx context.Context, s wire.Start) error {
+	log := zerolog.Ctx(ctx).With().Str("task", s.Task).Int64("epoch", s.Epoch).Logger()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch seen := n.seen[s.Task]; {
+	case !safeName(s.Task) || !safeName(s.Thread):
+		log.Error().Str("thread", s.Thread).Msg("start refused: its names cannot name files")
+		return nil
+	case s.Epoch < seen:
+		log.Warn().Int64("newest", seen).Msg("start refused: a newer attempt of the task was here")
+		return nil
+	case s.Epoch == seen:
+		return nil
+	}
+	spool, err := n.spools.create(s.Ref, s.After)
+	if err != nil {
+		return err
+	}
+	n.seen[s.Task] = s.Epoch
+	earlier, replaced := n.running[s.Task]
+	if replaced {
+		earlier.stop(&stopped{reason: "A newer attempt of the task has begun."})
+		delete(n.running, s.Task)
+	}
+	if len(n.running) >= n.options.Slots {
+		log.Error().Int("slots", n.options.Slots).Msg("start refused: every slot is taken")
+		return spool.append(finished(task.End{Outcome: task.Lost, Reason: "every slot of the node is taken"}))
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	a := &attempt{start: s, spool: spool, stop: stop, ended: make(chan struct{})}
+	n.running[s.Task] = a
+	var before <-chan struct{}
+	if replaced {
+		before = earlier.ended
+	}
+	n.work.Go(func() {
+		defer stop(nil)
+		n.attempt(ctx, a, before)
+	})
+	return nil
+}
+
+// release gives the attempt's slot back.
+func (n *Node) release(a *attempt) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.running[a.start.Task] == a {
+		delete(n.running, a.start.Task)
+	}
+}
+
+// end tells a running attempt to stop; one that does not run has ended already.
+func (n *Node) end(ref wire.Ref, why *stopped) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if a := n.running[ref.Task]; a != nil && a.start.Epoch == ref.Epoch {
+		a.stop(why)
+	}
+}
+
+// forget stops what still runs of an attempt and drops its spool.
+func (n *Node) forget(ref wire.Ref) error {
+	n.end(ref, &stopped{reason: "The task is over."})
+	return n.spools.drop(ref)
+}
+
+// beat is how the node is.
+func (n *Node) beat() wire.Beat {
+	n.mu.Lock()
+	running := make([]wire.Ref, 0, len(n.running))
+	for _, task := range slices.Sorted(maps.Keys(n.running)) {
+		running = append(running, n.running[task].start.Ref)
+	}
+	n.mu.Unlock()
+	b := vitals(n.options.Dir)
+	b.Running = running
+	return b
+}
+
+// pace is how fast the link does what it does.
+type pace struct {
+	answer      time.Duration // a dial, a write, a welcome, a pong must come within
+	ping        time.Duration // between pings: with answer, a dead peer is noticed within 16 s
+	first, last time.Duration // bounds of the pause before the next dial
+	steady      time.Duration // a link that held this long was a good one: the next pause is the first
+	batch       int           // bytes of events in a frame, at most
+}
+
+func usualPace() pace {
+	return pace{
+		answer: 8 * time.Second, ping: 8 * time.Second,
+		first: 100 * time.Millisecond, last: 5 * time.Second, steady: 5 * time.Second,
+		batch: 512 << 10,
+	}
+}

@@ -1,0 +1,243 @@
+package forge_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"sam/forge"
+	"sam/sandbox/github"
+	"sam/sandbox/github/contract"
+	"sam/sandbox/redis"
+	"sam/store"
+	"sam/task"
+)
+
+// world is GitHub's stand-in with the App installed on octo's hello (public) and secret (private), not on elsewhere
+// (private), and a forge that speaks to it. Every exchange is checked against GitHub's own description.
+type world struct {
+	t       *testing.T
+	hub     *github.Server
+	url     string
+	install github.Installation
+	forge   *forge.Forge
+	between *between
+}
+
+// between stands between the forge and GitHub. It counts calls by method and path, answers some of them itself as
+// GitHub does when it is overloaded, and can alter an answer: the stand-in has no forks and no custom roles.
+type between struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	calls  map[string]int
+	refuse func(*http.Request) *http.Response // nil for what is to pass
+	alter  func(path string, body []byte) []byte
+}
+
+func (b *between) RoundTrip(r *http.Request) (*http.Response, error) {
+	path := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/api/v3")
+	b.mu.Lock()
+	b.calls[path]++
+	refuse, alter := b.refuse, b.alter
+	b.mu.Unlock()
+	if refuse != nil {
+		if res := refuse(r); res != nil {
+			res.Request = r
+			return res, nil
+		}
+	}
+	res, err := b.next.RoundTrip(r)
+	if err != nil || alter == nil {
+		return res, err
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	body = alter(path, body)
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return res, nil
+}
+
+func (b *between) count(call string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.calls[call]
+}
+
+func (b *between) refusing(refuse func(*http.Request) *http.Response) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuse = refuse
+}
+
+func (b *between) altering(alter func(path string, body []byte) []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alter = alter
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t}
+	description, err := contract.Installed()
+	w.check(err)
+	w.hub, err = github.New(github.Options{Dir: t.TempDir()})
+	w.check(err)
+	t.Cleanup(func() { w.check(w.hub.Close()) })
+	server := httptest.NewServer(description.Wrap(t, w.hub.Handler()))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	w.hub.SetURL(w.url)
+	for _, login := range []string{"octo", "ada", "zoe"} {
+		_, err := w.hub.CreateUser(login)
+		w.check(err)
+	}
+	for _, r := range []github.RepositorySpec{{Name: "hello", Protected: []string{"release"}}, {Name: "secret", Private: true}, {Name: "elsewhere", Private: true}} {
+		r.Owner, r.Files = "octo", map[string][]byte{"README.md": []byte("# Hello\n")}
+		_, err := w.hub.CreateRepository(r)
+		w.check(err)
+	}
+	w.check(w.hub.SetCollaborator("octo", "hello", "ada", "write"))
+	app, err := w.hub.CreateApp(github.AppSpec{Name: "Sam", Owner: "octo",
+		Permissions: map[string]string{"contents": "write", "issues": "write", "pull_requests": "write"}})
+	w.check(err)
+	w.install, err = w.hub.Install(app.ID, "octo", "hello", "secret")
+	w.check(err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	w.between = &between{next: transport, calls: map[string]int{}}
+	w.forge, err = forge.New(t.Context(), forge.Options{
+		APIURL: w.url + "/api/v3/", WebURL: w.url + "/", AppID: app.ID, PrivateKey: app.PrivateKeyPEM, UserAgent: "sam", Transport: w.between,
+	})
+	w.check(err)
+	return w
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) project(name string) task.Project {
+	w.t.Helper()
+	projects, err := w.forge.Projects(w.t.Context(), w.install.ID)
+	w.check(err)
+	for _, p := range projects {
+		if p.Name == name {
+			return p
+		}
+	}
+	w.t.Fatalf("no project %s", name)
+	return task.Project{}
+}
+
+// issue opens an issue and returns what a request on it would be.
+func (w *world) issue() task.Spec {
+	w.t.Helper()
+	i, err := w.hub.CreateIssue("octo", "octo", "hello", "Uploads are slow", "")
+	w.check(err)
+	return w.spec(i.Number, false)
+}
+
+func (w *world) spec(number int, onPull bool) task.Spec {
+	w.t.Helper()
+	c, err := w.hub.CreateComment("ada", "octo", "hello", number, "/sam make it fast")
+	w.check(err)
+	p := w.project("hello")
+	return task.Spec{
+		ID: task.NewID(p.ID, task.CommentSource(c.ID), 0), Project: p.ID, Installation: p.Installation, Account: p.Account, Repository: p.FullName(),
+		Thread: task.IssueThread(p.ID, number), Number: number, OnPull: onPull, Title: "Uploads are slow", Request: "make it fast",
+		Requester: "ada", Source: task.CommentSource(c.ID), Comment: c.ID, Agent: "demo", Created: c.CreatedAt, Accepted: c.CreatedAt,
+	}
+}
+
+// git runs git with a token for hello and returns whether it succeeded, and what it said.
+func (w *world) git(dir string, args ...string) (string, bool) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), "git", args...)
+	cmd.Dir = dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C",
+		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org",
+	}
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err == nil
+}
+
+// remote is a repository's address with a token in it.
+func (w *world) remote(repo, token string) string {
+	return strings.Replace(w.forge.CloneURL("octo/"+repo), "://", "://x-access-token:"+token+"@", 1)
+}
+
+// branch pushes a new branch of hello with one commit of its own.
+func (w *world) branch(name string) {
+	w.t.Helper()
+	token, err := w.forge.PushToken(w.t.Context(), w.install.ID, w.project("hello").ID)
+	w.check(err)
+	dir := w.t.TempDir()
+	for _, args := range [][]string{
+		{"clone", "--quiet", w.remote("hello", token), "."}, {"checkout", "--quiet", "-b", name},
+		{"commit", "--quiet", "--allow-empty", "-m", "Change " + name}, {"push", "--quiet", "origin", name},
+	} {
+		if out, ok := w.git(dir, args...); !ok {
+			w.t.Fatalf("git %v: %s", args, out)
+		}
+	}
+}
+
+// pull opens a pull request of hello from a new branch.
+func (w *world) pull(head string) int {
+	w.t.Helper()
+	w.branch(head)
+	p, err := w.hub.CreatePullRequest("octo", "octo", "hello", "Change "+head, "", head, "main")
+	w.check(err)
+	return p.Number
+}
+
+func (w *world) comments(number int) []github.Comment {
+	w.t.Helper()
+	all, err := w.hub.Comments("octo", "hello", number)
+	w.check(err)
+	return all
+}
+
+// ledger is a store of the test's own, with the projects in it.
+func (w *world) ledger() *store.Store {
+	w.t.Helper()
+	server, err := redis.Start(w.t.Context(), w.t.TempDir())
+	w.check(err)
+	w.t.Cleanup(func() { w.check(server.Stop()) })
+	s, err := store.Open(w.t.Context(), store.Options{Addresses: []string{server.Address}, AllowLossy: !server.Durable})
+	w.check(err)
+	w.t.Cleanup(func() { w.check(s.Close()) })
+	w.check(s.SaveProject(w.t.Context(), w.project("hello")))
+	return s
+}
+
+// edit changes a JSON object in place.
+func edit(t *testing.T, body []byte, change func(map[string]any)) []byte {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal(body, &object); err != nil {
+		t.Errorf("%s: %v", body, err)
+		return body
+	}
+	change(object)
+	changed, err := json.Marshal(object)
+	if err != nil {
+		t.Error(err)
+	}
+	return changed
+}

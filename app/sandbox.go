@@ -1,0 +1,226 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"sam/config"
+	"sam/sandbox/github"
+	"sam/sandbox/seed"
+)
+
+func newSandbox() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run a stand-in for one of the services that SAM needs",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newSandboxGitHub())
+	return cmd
+}
+
+func newSandboxGitHub() *cobra.Command {
+	var listen, dir, webhook string
+	cmd := &cobra.Command{
+		Use:   "github",
+		Short: "Run a GitHub that behaves, with the demo's repository, people and App",
+		Long: "Run a GitHub that behaves: REST under /api/v3/, git over HTTP, webhooks, and pages. It holds the demo's\n" +
+			"repository and an App, whose id, key and webhook secret it writes to --dir with a configuration for sam serve.\n" +
+			"What it holds is gone when it ends.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return fmt.Errorf("make the folder for the App's credentials: %w", err)
+			}
+			ctx := newLog(config.Log{Level: "info", Format: "console"}, cmd.ErrOrStderr()).WithContext(cmd.Context())
+			hub, err := newHub(ctx, listen, nil)
+			if err != nil {
+				return err
+			}
+			defer hub.close(ctx)
+			c, err := hub.configure(dir)
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(dir, "sam.yml")
+			if err := writeConfig(path, c); err != nil {
+				return err
+			}
+			if err := hub.install(webhook); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "GitHub's stand-in  %s\nREST               %s\nApp                %s (id %d), deliveries go to %s\nConfiguration      %s: run `sam serve --config %s`\n",
+				hub.url(), c.GitHub.APIURL, hub.app.Slug, hub.app.ID, webhook, path, path)
+			return hub.serve(ctx)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:3000", "`ADDR` to listen on")
+	cmd.Flags().StringVar(&dir, "dir", "data/sandbox-github", "`DIR` for the App's credentials and the configuration")
+	cmd.Flags().StringVar(&webhook, "webhook", "http://127.0.0.1:8080/api/github/hook", "`URL` that deliveries go to")
+	return cmd
+}
+
+// hub is the stand-in for GitHub with the demo's people, repository and App in it.
+type hub struct {
+	*github.Server
+	door *door
+	app  github.App
+}
+
+// The people of the demo. Who may what is what one wants to try: ada may ask for work, tom is told that he may not, eve
+// is answered with silence.
+const (
+	maintainer = "ada"
+	triager    = "tom"
+	stranger   = "eve"
+)
+
+// newHub makes and seeds the stand-in and listens. watch, when not nil, is put around all that it serves.
+func newHub(ctx context.Context, listen string, watch func(http.Handler) http.Handler) (_ *hub, err error) {
+	s, err := github.New(github.Options{Pages: github.Pages, Log: *zerolog.Ctx(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{Server: s}
+	defer func() {
+		if err != nil {
+			h.close(ctx)
+		}
+	}()
+	handler := s.Handler()
+	if watch != nil {
+		handler = watch(handler)
+	}
+	if h.door, err = newDoor(ctx, "github", listen, handler); err != nil {
+		return nil, err
+	}
+	s.SetURL(h.url())
+	return h, h.seed()
+}
+
+func (h *hub) url() string                     { return h.door.url() }
+func (h *hub) serve(ctx context.Context) error { return h.door.serve(ctx) }
+
+func (h *hub) close(ctx context.Context) {
+	if h.door != nil {
+		_ = h.door.listener.Close() // closed already when it has served
+	}
+	if err := h.Close(); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("closing GitHub's stand-in failed")
+	}
+}
+
+// seed makes the people, the repository with its issue, and the App.
+func (h *hub) seed() error {
+	for _, login := range []string{maintainer, triager, stranger} {
+		if _, err := h.CreateUser(login); err != nil {
+			return fmt.Errorf("seed the stand-in: %w", err)
+		}
+	}
+	title, body := seed.Issue()
+	steps := []func() error{
+		func() error { _, err := h.CreateOrganization(seed.Owner, maintainer); return err },
+		func() error {
+			_, err := h.CreateRepository(github.RepositorySpec{
+				Owner: seed.Owner, Name: seed.Repository, Files: seed.Files(), Protected: []string{"main"},
+			})
+			return err
+		},
+		func() error { return h.SetCollaborator(seed.Owner, seed.Repository, maintainer, "maintain") },
+		func() error { return h.SetCollaborator(seed.Owner, seed.Repository, triager, "triage") },
+		func() error { _, err := h.CreateIssue(stranger, seed.Owner, seed.Repository, title, body); return err },
+	}
+	var err error
+	if h.app, err = appOf(h.Server); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("seed the stand-in: %w", err)
+		}
+	}
+	return nil
+}
+
+// appPermissions and appEvents are those of app.yml.
+func appPermissions() map[string]string {
+	return map[string]string{"contents": "write", "issues": "write", "pull_requests": "write"}
+}
+
+func appEvents() []string { return []string{"issue_comment", "issues"} }
+
+// appOf registers SAM as app.yml would.
+func appOf(s *github.Server) (github.App, error) {
+	app, err := s.CreateApp(github.AppSpec{
+		Name: "SAM", Owner: maintainer,
+		Permissions: appPermissions(), Events: appEvents(),
+	})
+	if err != nil {
+		return github.App{}, fmt.Errorf("register the App: %w", err)
+	}
+	return app, nil
+}
+
+// install points the App's deliveries somewhere and installs it on the repository.
+func (h *hub) install(webhook string) error {
+	if err := h.SetWebhook(h.app.ID, webhook); err != nil {
+		return fmt.Errorf("set the App's webhook: %w", err)
+	}
+	if _, err := h.Install(h.app.ID, seed.Owner, seed.Repository); err != nil {
+		return fmt.Errorf("install the App: %w", err)
+	}
+	return nil
+}
+
+// configure writes the App's credentials to dir and returns a server's configuration that uses them.
+func (h *hub) configure(dir string) (config.Server, error) {
+	c := config.Defaults()
+	c.GitHub = config.GitHub{
+		AppID: h.app.ID, APIURL: h.url() + "/api/v3/", WebURL: h.url(),
+		PrivateKeyFile:    filepath.Join(dir, "app.pem"),
+		WebhookSecretFile: filepath.Join(dir, "webhook-secret"),
+	}
+	c.Node.TokenFile = filepath.Join(dir, "node-token")
+	return c, errors.Join(
+		os.WriteFile(c.GitHub.PrivateKeyFile, h.app.PrivateKeyPEM, 0o600),
+		os.WriteFile(c.GitHub.WebhookSecretFile, []byte(h.app.WebhookSecret+"\n"), 0o600),
+	)
+}
+
+// writeConfig writes the part of a configuration that differs from the defaults.
+func writeConfig(path string, c config.Server) error {
+	text := fmt.Sprintf(`# Written by sam sandbox github: a server for the stand-in.
+github:
+  app_id: %d
+  private_key_file: app.pem
+  webhook_secret_file: webhook-secret
+  api_url: %s
+  web_url: %s
+node:
+  token_file: node-token
+`, c.GitHub.AppID, strconv.Quote(c.GitHub.APIURL), strconv.Quote(c.GitHub.WebURL))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write the server's configuration: %w", err)
+	}
+	return nil
+}
+
+// listenOr listens on the wanted address, or on a free port when it is taken.
+func listenOr(ctx context.Context, wanted string) string {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", wanted)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close() // it was only a question
+	return wanted
+}

@@ -1,0 +1,198 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+
+	"github.com/palantir/go-githubapp/githubapp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"sam/agent/wire"
+	"sam/config"
+	"sam/forge"
+	"sam/gateway"
+	"sam/handlers"
+	"sam/runner"
+	"sam/runner/cloud/local"
+	"sam/store"
+)
+
+// server is everything that `sam serve` runs.
+type server struct {
+	store    *store.Store
+	consume  store.Handlers
+	runner   *runner.Runner
+	gateway  *gateway.Gateway
+	public   *door
+	operator *door
+	token    string // the standing node's credential
+	outbound *http.Transport
+}
+
+// newServer wires the whole server and opens its listeners. Nothing is served before run. Close it when it will not
+// run.
+func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
+	key, err := os.ReadFile(c.GitHub.PrivateKeyFile)
+	if err != nil {
+		return nil, config.Error{Key: "github.private_key_file", Why: err.Error()}
+	}
+	secret, err := config.Secret("github.webhook_secret_file", c.GitHub.WebhookSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	password := ""
+	if c.Redis.PasswordFile != "" {
+		if password, err = config.Secret("redis.password_file", c.Redis.PasswordFile); err != nil {
+			return nil, err
+		}
+	}
+
+	s := &server{outbound: newTransport()}
+	defer func() {
+		if err != nil {
+			s.close(ctx)
+		}
+	}()
+	if s.store, err = store.Open(ctx, store.Options{
+		Addresses: []string{c.Redis.Address}, Username: c.Redis.Username, Password: password,
+		TLS: c.Redis.TLS, AllowLossy: c.Redis.AllowLossy,
+	}); err != nil {
+		return nil, err
+	}
+	github, err := forge.New(ctx, forge.Options{
+		APIURL: c.GitHub.APIURL, WebURL: c.GitHub.WebURL, AppID: c.GitHub.AppID, PrivateKey: key,
+		UserAgent: "sam/" + Version(), Transport: s.outbound,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	webhook, err := handlers.NewWebhook(handlers.Base{
+		Store: s.store, GitHub: github, AppID: github.Self().AppID, Agent: c.Agent, Metrics: handlers.NewMetrics(registry),
+	}, secret)
+	if err != nil {
+		return nil, err
+	}
+	s.runner = runner.New(s.store, github, local.Provider{Node: c.Node.Name, Slots: c.Node.Slots})
+	s.consume = store.Handlers{
+		Delivery: webhook.Handle,
+		Task:     s.runner.Advance,
+		Owed:     forge.NewOutbox(github, s.store).Deliver,
+	}
+
+	// Every replica has the App's key and no node does, so the nodes' credentials are derived from it.
+	shared := sha256.Sum256(key)
+	keys, err := gateway.NewKeys(shared[:])
+	if err != nil {
+		return nil, err
+	}
+	s.token = keys.NodeToken(c.Node.Name)
+	if err := writeToken(c.Node.TokenFile, s.token); err != nil {
+		return nil, err
+	}
+	s.gateway = gateway.New(gateway.Options{
+		Store: s.store, GitHub: github, Keys: keys,
+		Author: gateway.Author{Name: github.Self().Login, Email: github.Self().Email},
+		HTTP:   &http.Client{Transport: s.outbound},
+	})
+
+	public := http.NewServeMux()
+	public.Handle(githubapp.DefaultWebhookRoute, webhook)
+	public.Handle("/node/", s.gateway)
+	public.Handle(wire.GitPath, s.gateway)
+	if s.public, err = newDoor(ctx, "public", c.Public.Listen, public, hostOf(c.Public.URL)); err != nil {
+		return nil, err
+	}
+	if s.operator, err = newDoor(ctx, "operator", c.Operator.Listen, operatorPages(s.store, registry)); err != nil {
+		return nil, err
+	}
+	zerolog.Ctx(ctx).Info().Str("version", Version()).Str("app", github.Self().Slug).Str("public", s.public.url()).
+		Str("operator", s.operator.url()).Str("process", s.store.Process()).Msg("SAM is ready to serve")
+	return s, nil
+}
+
+// run serves until ctx ends, then drains: what was begun is finished or left to its lease.
+func (s *server) run(ctx context.Context) error {
+	defer s.close(ctx)
+	if err := s.runner.Prepare(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.public.serve(ctx) })
+	group.Go(func() error { return s.operator.serve(ctx) })
+	group.Go(func() error { return s.store.Consume(ctx, s.consume) })
+	group.Go(func() error {
+		<-ctx.Done()
+		s.gateway.Close()
+		return nil
+	})
+	return group.Wait()
+}
+
+// close lets go of what newServer opened.
+func (s *server) close(ctx context.Context) {
+	for _, d := range []*door{s.public, s.operator} {
+		if d != nil {
+			_ = d.listener.Close() // closed already when it has served
+		}
+	}
+	s.outbound.CloseIdleConnections()
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("closing the store failed")
+		}
+	}
+}
+
+// operatorPages is what the operator's listener serves.
+func operatorPages(s *store.Store, registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Healthy(r.Context()); err != nil {
+			http.Error(w, "Redis does not answer: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// writeToken writes a node's credential for its owner's eyes only. An empty path writes nothing.
+func writeToken(path, token string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return config.Error{Key: "node.token_file", Why: err.Error()}
+	}
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return config.Error{Key: "node.token_file", Why: err.Error()}
+	}
+	return nil
+}
+
+// newTransport is the default transport as one of our own, whose idle connections end with who made it.
+func newTransport() *http.Transport {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	return t.Clone()
+}

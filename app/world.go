@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/palantir/go-githubapp/githubapp"
+	"golang.org/x/sync/errgroup"
+
+	"sam/config"
+	"sam/sandbox/redis"
+	"sam/sandbox/seed"
+	"sam/task"
+)
+
+// readyWithin bounds how long the parts may take to find each other.
+const readyWithin = 30 * time.Second
+
+// world is the whole product in one process tree: Redis, the stand-in for GitHub, the server and a node.
+type world struct {
+	dir     string
+	redis   *redis.Server
+	hub     *hub
+	server  *server
+	project int64
+}
+
+// worldOptions say what a world is to be like.
+type worldOptions struct {
+	listen string                          // address of GitHub's stand-in
+	agent  string                          // that tasks are given to
+	watch  func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
+}
+
+// withWorld brings a world up, calls use when the node is linked and the project is known, and takes the world down
+// when use returns or ctx ends. Its files are in a folder of their own and removed with it.
+func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *world) error) (err error) {
+	w := &world{}
+	if w.dir, err = os.MkdirTemp("", "sam-demo-"); err != nil {
+		return fmt.Errorf("make the demo's folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(w.dir)) }()
+	if w.redis, err = redis.Start(ctx, w.dir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.redis.Stop()) }()
+	if w.hub, err = newHub(ctx, o.listen, o.watch); err != nil {
+		return err
+	}
+	defer w.hub.close(ctx)
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return w.hub.serve(ctx) }) // the server asks it who it is before it serves itself
+	group.Go(func() error {
+		defer stop()
+		if err := w.serve(ctx, group, o.agent); err != nil {
+			return err
+		}
+		return use(ctx, w)
+	})
+	return group.Wait()
+}
+
+// serve starts the server and the node, and waits until they know each other and the project.
+func (w *world) serve(ctx context.Context, group *errgroup.Group, agent string) error {
+	c, err := w.hub.configure(w.dir)
+	if err != nil {
+		return fmt.Errorf("write the App's credentials: %w", err)
+	}
+	c.Agent = agent
+	c.Public.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Redis = config.Redis{Address: w.redis.Address, AllowLossy: !w.redis.Durable}
+	if w.server, err = newServer(ctx, c); err != nil {
+		return err
+	}
+	group.Go(func() error { return w.server.run(ctx) })
+	group.Go(func() error {
+		return runNode(ctx, w.server.public.url(), w.server.token, filepath.Join(w.dir, "node"), c.Node.Slots)
+	})
+	if err := w.hub.install(w.server.public.url() + githubapp.DefaultWebhookRoute); err != nil {
+		return err
+	}
+	soon, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	return until(soon, func() (bool, error) {
+		projects, err := w.server.store.Projects(ctx)
+		if err != nil || len(projects) == 0 {
+			return false, err
+		}
+		for _, p := range projects {
+			if p.FullName() == seed.Owner+"/"+seed.Repository {
+				w.project = p.ID
+			}
+		}
+		nodes, err := w.server.store.Nodes(ctx)
+		return err == nil && len(nodes) == 1 && nodes[0].State == task.NodeReady, err
+	})
+}
+
+// until asks every few milliseconds whether something is true, until ctx ends.
+func until(ctx context.Context, is func() (bool, error)) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, err := is()
+		if err != nil || done {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}

@@ -150,7 +150,7 @@ func TestACommentBecomesAPullRequestWhoseTestsPass(t *testing.T) {
 		if n := len(w.comments(t, 1, "sam:status:"+string(done.ID), "is done")); n != 1 {
 			t.Errorf("%d status comments say that it is done, want 1", n)
 		}
-		if n := len(w.comments(t, 1, "sam:closing:"+string(done.ID), fmt.Sprintf("#%d", done.Pull), "It took")); n != 1 {
+		if n := len(w.comments(t, 1, "sam:closing:"+string(done.ID), fmt.Sprintf("#%d", done.Pull), "Done after")); n != 1 {
 			t.Errorf("%d closing comments, want 1", n)
 		}
 		if n := len(w.comments(t, 1)); n != 2 {

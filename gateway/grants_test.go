@@ -65,7 +65,7 @@ func TestATaskTokenOpensTheGitBrokerOnlyBesideItsNodesCredentialForItsTaskWhileI
 		"a task that is being published":            {ended.ID, workspace(local, endedToken), http.StatusUnauthorized},
 		"a task that was cancelled":                 {cancelled.ID, workspace(local, cancelledToken), http.StatusForbidden},
 		"a task that nobody made":                   {"tnone", workspace(local, token), http.StatusUnauthorized},
-		"the task's token with the node's of later": {running.ID, workspace(testKeys(t, "later").NodeToken("local"), token), http.StatusUnauthorized},
+		"the task's token with the node's of later": {running.ID, workspace(testKeys(t, "another secret, of a later day").NodeToken("local"), token), http.StatusUnauthorized},
 	} {
 		for _, service := range []string{uploadPackService, receivePackService} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,

@@ -25,10 +25,12 @@ var rooms = map[string][]string{
 	"runner/cloud":            {"task"},
 	"runner/cloud/local":      {"task", "runner/cloud"},
 	"gateway":                 {"task", "agent/wire"},
+	"dashboard":               {"task"},
 	"agent":                   {"task", "agent/wire"},
 	"agent/demo":              {},
 	"sandbox/github":          {},
 	"sandbox/redis":           {},
+	"sandbox/model":           {},
 	"sandbox/seed":            {},
 	"sandbox/github/contract": {},
 }

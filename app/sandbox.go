@@ -24,7 +24,7 @@ func newSandbox() *cobra.Command {
 		Short: "Run a stand-in for one of the services that SAM needs",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newSandboxGitHub())
+	cmd.AddCommand(newSandboxGitHub(), newSandboxModel())
 	return cmd
 }
 

@@ -1,0 +1,171 @@
+package model
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Scenario names a script.
+type Scenario string
+
+// The scenarios; the package comment says what each does.
+const (
+	Work       Scenario = "work"
+	Steps      Scenario = "steps"
+	Ask        Scenario = "ask"
+	Slow       Scenario = "slow"
+	Limited    Scenario = "limited"
+	Dead       Scenario = "dead"
+	Hang       Scenario = "hang"
+	Half       Scenario = "half"
+	Overloaded Scenario = "overloaded"
+	Forge      Scenario = "forge"
+	Big        Scenario = "big"
+	Daemon     Scenario = "daemon"
+	Noop       Scenario = "noop"
+)
+
+// Scenarios are all of them.
+func Scenarios() []Scenario {
+	return []Scenario{Work, Steps, Ask, Slow, Limited, Dead, Hang, Half, Overloaded, Forge, Big, Daemon, Noop}
+}
+
+var (
+	naming  = regexp.MustCompile(`(?i)\bscenario[ :=]+["'\x60]?([a-z]+)`)
+	aboutIt = regexp.MustCompile(`(?i)\brate[ -]?limit|/api/upload`)
+	number  = regexp.MustCompile(`\d+`)
+)
+
+// named is the scenario that the text names last, or empty.
+func named(text string) Scenario {
+	var last Scenario
+	for _, m := range naming.FindAllStringSubmatch(text, -1) {
+		if name := Scenario(strings.ToLower(m[1])); slices.Contains(Scenarios(), name) {
+			last = name
+		}
+	}
+	return last
+}
+
+// amount is the number that follows the scenario's name, with the rest of its line; 0 when there is none.
+func (t *turn) amount(name Scenario) (n int, unit string) {
+	pattern := regexp.MustCompile(`(?i)scenario[ :=]+["'\x60]?` + string(name) + `["'\x60]? +(\d{1,9}) *([a-z]*)`)
+	all := pattern.FindAllStringSubmatch(t.request, -1)
+	if len(all) == 0 {
+		return 0, ""
+	}
+	last := all[len(all)-1]
+	n, err := strconv.Atoi(last[1])
+	if err != nil {
+		return 0, ""
+	}
+	return n, strings.ToLower(last[2])
+}
+
+// choose picks the scenario of the latest request; empty: none fits.
+func (t *turn) choose() Scenario {
+	switch name := named(t.request); {
+	case name != "":
+		return name
+	case strings.Contains(t.asked, question):
+		return Ask
+	case aboutIt.MatchString(t.request):
+		return Work
+	}
+	return ""
+}
+
+// answer decides what to say next. forced overrides the conversation's choice.
+func (t *turn) answer(forced Scenario) (Scenario, answer) {
+	name := forced
+	if name == "" {
+		name = t.choose()
+	}
+	switch name {
+	case Limited:
+		switch t.attempt() {
+		case 0:
+			return name, answer{fault: &fault{http.StatusTooManyRequests, "rate_limit_error",
+				"This request would exceed your organization's rate limit. Please try again later."}}
+		case 1:
+			return name, answer{fault: overloaded()}
+		}
+		return name, say("I was refused twice, first for a rate limit, then because the service was overloaded, and got through at last. Nothing was changed.")
+	case Dead:
+		return name, answer{fault: &fault{http.StatusInternalServerError, "api_error", "Internal server error"}}
+	case Hang:
+		return name, answer{hang: true}
+	}
+	if side, is := t.side(); is {
+		return name, side
+	}
+	return name, t.script(name)
+}
+
+func (t *turn) script(name Scenario) answer {
+	s := &script{turn: t}
+	switch name {
+	case Work:
+		return s.work(uploadsPerSecond)
+	case Ask:
+		return s.ask()
+	case Steps:
+		return s.look()
+	case Slow:
+		return s.slowly()
+	case Half, Overloaded:
+		a := say(unfinished)
+		a.ending = drops
+		if name == Overloaded {
+			a.ending = overloads
+		}
+		return a
+	case Forge:
+		return s.forge()
+	case Big:
+		return s.big()
+	case Daemon:
+		return s.daemon()
+	case Noop:
+		return say("Done. Rate limiting is in place and all tests pass.")
+	}
+	return say(unknown())
+}
+
+const unfinished = "I have begun to look at this, and what I found so far is that the handler takes whatever it is sent. " +
+	"The next thing to do is to give each client a budget, and to refuse what goes beyond it; for that I need to"
+
+func unknown() string {
+	names := make([]string, 0, len(Scenarios()))
+	for _, s := range Scenarios() {
+		names = append(names, "`"+string(s)+"`")
+	}
+	return "I am a scripted model: I understand nothing and have no script for this request, so I have changed nothing.\n\n" +
+		"I can add rate limiting to `/api/upload` in the demo repository; ask for that. For tests, say \"scenario NAME\", with one of " +
+		strings.Join(names, ", ") + "."
+}
+
+// side answers what a client asks beside the conversation: a title, some JSON, a call of one certain tool.
+func (t *turn) side() (answer, bool) {
+	topic := strings.Join(strings.Fields(t.request), " ")
+	topic = head(topic, 8)
+	if topic == "" {
+		topic = "A conversation"
+	}
+	switch {
+	case t.forced != nil:
+		input, ok := instance(t.forced.schema, topic).(map[string]any)
+		if !ok {
+			input = map[string]any{}
+		}
+		return answer{calls: []call{{t.forced, input}}}, true
+	case t.schema != nil && len(t.steps) == 0 && t.offered == 0:
+		return say(string(encode(instance(t.schema, topic)))), true
+	case t.title:
+		return say(topic), true
+	}
+	return answer{}, false
+}

@@ -1,9 +1,10 @@
 package github
 
 import (
-	"fmt"
-	"strconv"
+	"bytes"
 	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 )
 
 // maxBand is how much one packet of the side band may carry, in bytes.
@@ -60,30 +61,28 @@ func reworded(lines []string, reasons map[string]string) []string {
 	return lines
 }
 
-// readPackets reads pkt-lines up to the flush packet. Each packet has at least
-// one byte.
+// readPackets reads pkt-lines up to the flush packet.
 func readPackets(data []byte) (packets []string, ok bool) {
-	for len(data) >= 4 {
-		n, err := strconv.ParseUint(string(data[:4]), 16, 16)
-		switch {
-		case err != nil || n == 4 || int(n) > len(data):
-			return nil, false
-		case n == 0:
+	scanner := pktline.NewScanner(bytes.NewReader(data))
+	for scanner.Scan() {
+		if len(scanner.Bytes()) == 0 {
 			return packets, true
-		case n < 4:
-			return nil, false
 		}
-		packets = append(packets, string(data[4:n]))
-		data = data[n:]
+		packets = append(packets, string(scanner.Bytes()))
 	}
-	return packets, len(data) == 0
+	return packets, scanner.Err() == nil
 }
 
+// writePackets writes pkt-lines and a flush packet.
 func writePackets(packets []string) []byte {
-	var out strings.Builder
-	for _, p := range packets {
-		fmt.Fprintf(&out, "%04x%s", len(p)+4, p)
+	var out bytes.Buffer
+	encoder := pktline.NewEncoder(&out)
+	err := encoder.EncodeString(packets...)
+	if err == nil {
+		err = encoder.Flush()
 	}
-	out.WriteString("0000")
-	return []byte(out.String())
+	if err != nil { // a buffer takes all, and no packet is longer than one that was read
+		panic(err)
+	}
+	return out.Bytes()
 }

@@ -104,7 +104,7 @@ func TestThePartsRunApartAsTheDocumentationSays(t *testing.T) {
 	base := strings.TrimSpace(strings.TrimPrefix(hub.line(t, "GitHub's stand-in"), "GitHub's stand-in"))
 	hub.line(t, "sam serve --config")
 	serve := startSam(t, []string{
-		"SAM_PUBLIC_LISTEN=" + public, "SAM_OPERATOR_LISTEN=127.0.0.1:0",
+		"SAM_PUBLIC_LISTEN=" + public, "SAM_OPERATOR_LISTEN=127.0.0.1:0", "SAM_DASHBOARD_LISTEN=127.0.0.1:0",
 		"SAM_REDIS_ADDRESS=" + server.Address, fmt.Sprintf("SAM_REDIS_ALLOW_LOSSY=%v", !server.Durable),
 	}, "serve", "--config", filepath.Join(dir, "sam.yml"))
 	serve.line(t, "SAM is ready to serve")

@@ -76,6 +76,7 @@ func (w *world) announce(out io.Writer) {
   Comment  /sam add rate limiting to /api/upload
   Watch    a pull request appear, a few seconds later
 
+  Live pages         %[11]s/%[2]s/%[3]s
   GitHub's stand-in  %[1]s   people: %[4]s (may ask), %[5]s (may not), %[6]s (a stranger)
   SAM                %[7]s   metrics and health: %[8]s
   Redis              %[9]s
@@ -83,7 +84,7 @@ func (w *world) announce(out io.Writer) {
 
 Ctrl-C ends it.
 `, w.hub.url(), seed.Owner, seed.Repository, maintainer, triager, stranger,
-		w.server.public.url(), w.server.operator.url()+"/metrics", w.redis.Name, w.dir)
+		w.server.public.url(), w.server.operator.url()+"/metrics", w.redis.Name, w.dir, w.server.pages.url())
 }
 
 // summary is the last line of `sam demo --once`. Phases are seconds since the comment was posted.

@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"dashboard":               {"task"},
 	"agent":                   {"task", "agent/wire"},
 	"agent/demo":              {},
+	"agent/shim":              {},
 	"sandbox/github":          {},
 	"sandbox/redis":           {},
 	"sandbox/model":           {},

@@ -18,6 +18,7 @@ import (
 
 	"sam/agent/wire"
 	"sam/config"
+	"sam/dashboard"
 	"sam/forge"
 	"sam/gateway"
 	"sam/handlers"
@@ -28,14 +29,16 @@ import (
 
 // server is everything that `sam serve` runs.
 type server struct {
-	store    *store.Store
-	consume  store.Handlers
-	runner   *runner.Runner
-	gateway  *gateway.Gateway
-	public   *door
-	operator *door
-	token    string // the standing node's credential
-	outbound *http.Transport
+	store     *store.Store
+	consume   store.Handlers
+	runner    *runner.Runner
+	gateway   *gateway.Gateway
+	dashboard *dashboard.Dashboard
+	public    *door
+	pages     *door // the dashboard's
+	operator  *door
+	token     string // the standing node's credential
+	outbound  *http.Transport
 }
 
 // newServer wires the whole server and opens its listeners. Nothing is served before run. Close it when it will not
@@ -68,8 +71,19 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	if s.dashboard, err = dashboard.New(dashboard.Options{Store: s.store, GitHub: c.GitHub.WebURL}); err != nil {
+		return nil, err
+	}
+	if s.pages, err = newDoor(ctx, "dashboard", c.Dashboard.Listen, s.dashboard.Handler(), hostOf(c.Dashboard.URL)); err != nil {
+		return nil, err
+	}
+	pages := c.Dashboard.URL
+	if pages == "" {
+		pages = s.pages.url()
+	}
+
 	github, err := forge.New(ctx, forge.Options{
-		APIURL: c.GitHub.APIURL, WebURL: c.GitHub.WebURL, AppID: c.GitHub.AppID, PrivateKey: key,
+		APIURL: c.GitHub.APIURL, WebURL: c.GitHub.WebURL, Pages: pages, AppID: c.GitHub.AppID, PrivateKey: key,
 		UserAgent: "sam/" + Version(), Transport: s.outbound,
 	})
 	if err != nil {
@@ -118,7 +132,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		return nil, err
 	}
 	zerolog.Ctx(ctx).Info().Str("version", Version()).Str("app", github.Self().Slug).Str("public", s.public.url()).
-		Str("operator", s.operator.url()).Str("process", s.store.Process()).Msg("SAM is ready to serve")
+		Str("dashboard", s.pages.url()).Str("operator", s.operator.url()).Str("process", s.store.Process()).Msg("SAM is ready to serve")
 	return s, nil
 }
 
@@ -130,10 +144,12 @@ func (s *server) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.public.serve(ctx) })
+	group.Go(func() error { return s.pages.serve(ctx) })
 	group.Go(func() error { return s.operator.serve(ctx) })
 	group.Go(func() error { return s.store.Consume(ctx, s.consume) })
 	group.Go(func() error {
 		<-ctx.Done()
+		s.dashboard.Close()
 		s.gateway.Close()
 		return nil
 	})
@@ -142,7 +158,7 @@ func (s *server) run(ctx context.Context) error {
 
 // close lets go of what newServer opened.
 func (s *server) close(ctx context.Context) {
-	for _, d := range []*door{s.public, s.operator} {
+	for _, d := range []*door{s.public, s.pages, s.operator} {
 		if d != nil {
 			_ = d.listener.Close() // closed already when it has served
 		}

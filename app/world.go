@@ -75,7 +75,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, agent string) 
 		return fmt.Errorf("write the App's credentials: %w", err)
 	}
 	c.Agent = agent
-	c.Public.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Public.Listen, c.Dashboard.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Redis = config.Redis{Address: w.redis.Address, AllowLossy: !w.redis.Durable}
 	if w.server, err = newServer(ctx, c); err != nil {
 		return err

@@ -11,19 +11,26 @@ import (
 
 // Server is the configuration of `sam serve`.
 type Server struct {
-	Public   Public
-	Operator Operator
-	GitHub   GitHub
-	Redis    Redis
-	Node     Node
-	Agent    string // the agent that new tasks are given to
-	Log      Log
+	Public    Public
+	Dashboard Dashboard
+	Operator  Operator
+	GitHub    GitHub
+	Redis     Redis
+	Node      Node
+	Agent     string // the agent that new tasks are given to
+	Log       Log
 }
 
 // Public is the listener for GitHub's deliveries and for nodes.
 type Public struct {
 	Listen string // host:port
 	URL    string // by which GitHub and nodes reach it; empty: http:// and the listener's address
+}
+
+// Dashboard is the listener for the pages. It has no sign-in: keep it on loopback, or behind something that has.
+type Dashboard struct {
+	Listen string
+	URL    string // by which people reach it, for links; empty: http:// and the listener's address
 }
 
 // Operator is the listener for health, metrics and profiles. It has no sign-in: keep it on loopback.
@@ -65,13 +72,14 @@ type Log struct {
 // Defaults are the values of what a configuration leaves out.
 func Defaults() Server {
 	return Server{
-		Public:   Public{Listen: "127.0.0.1:8080"},
-		Operator: Operator{Listen: "127.0.0.1:9090"},
-		GitHub:   GitHub{APIURL: "https://api.github.com/", WebURL: "https://github.com"},
-		Redis:    Redis{Address: "127.0.0.1:6379"},
-		Node:     Node{Name: "local", Slots: 2},
-		Agent:    "demo",
-		Log:      Log{Level: "info", Format: "json"},
+		Public:    Public{Listen: "127.0.0.1:8080"},
+		Dashboard: Dashboard{Listen: "127.0.0.1:8090"},
+		Operator:  Operator{Listen: "127.0.0.1:9090"},
+		GitHub:    GitHub{APIURL: "https://api.github.com/", WebURL: "https://github.com"},
+		Redis:     Redis{Address: "127.0.0.1:6379"},
+		Node:      Node{Name: "local", Slots: 2},
+		Agent:     "demo",
+		Log:       Log{Level: "info", Format: "json"},
 	}
 }
 
@@ -89,6 +97,8 @@ func (s *Server) settings() []setting {
 	return []setting{
 		{key: "public.listen", value: &s.Public.Listen},
 		{key: "public.url", value: &s.Public.URL},
+		{key: "dashboard.listen", value: &s.Dashboard.Listen},
+		{key: "dashboard.url", value: &s.Dashboard.URL},
 		{key: "operator.listen", value: &s.Operator.Listen},
 		{key: "github.app_id", value: &s.GitHub.AppID},
 		{key: "github.private_key_file", value: &s.GitHub.PrivateKeyFile, file: true},
@@ -120,6 +130,12 @@ func (s *Server) check() []Error {
 	}
 	if why := notAddress(s.Public.URL); s.Public.URL != "" && why != "" {
 		wrong("public.url", why)
+	}
+	if why := notListen(s.Dashboard.Listen); why != "" {
+		wrong("dashboard.listen", why)
+	}
+	if why := notAddress(s.Dashboard.URL); s.Dashboard.URL != "" && why != "" {
+		wrong("dashboard.url", why)
 	}
 	if why := notListen(s.Operator.Listen); why != "" {
 		wrong("operator.listen", why)

@@ -28,6 +28,7 @@ const callTimeout = 20 * time.Second
 type Options struct {
 	APIURL     string // https://api.github.com/, or https://HOST/api/v3/
 	WebURL     string // https://github.com
+	Pages      string // address of the dashboard, for links in comments; empty: no links
 	AppID      int64
 	PrivateKey []byte // PEM
 	UserAgent  string
@@ -39,6 +40,7 @@ type Forge struct {
 	clients githubapp.ClientCreator
 	app     *github.Client
 	webURL  string
+	pages   pages
 	self    Identity
 }
 
@@ -66,7 +68,7 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Forge{clients: clients, app: app, webURL: strings.TrimSuffix(o.WebURL, "/"), self: self}, nil
+	return &Forge{clients: clients, app: app, webURL: strings.TrimSuffix(o.WebURL, "/"), pages: pages(strings.TrimSuffix(o.Pages, "/")), self: self}, nil
 }
 
 // Identity is who SAM is on GitHub: the author of its commits and comments.

@@ -147,7 +147,7 @@ func (o *Outbox) deliver(ctx context.Context, owed task.Owed) error {
 			return err
 		}
 		if body.Kind == task.EffectClosing {
-			err = d.comment(ctx, marker("closing", string(t.ID)), closingText(t), t.Created)
+			err = d.comment(ctx, marker("closing", string(t.ID)), o.forge.pages.closingText(t), t.Created)
 		} else {
 			err = d.status(ctx, t)
 		}
@@ -197,7 +197,7 @@ func (d delivery) comment(ctx context.Context, mark, text string, since time.Tim
 // status creates the task's status comment or edits it in place. When its id is not known it is looked for even at the
 // first attempt: attempts start anew with each version, and an earlier version may have been delivered and not noted.
 func (d delivery) status(ctx context.Context, t task.Task) error {
-	text, id := statusText(t), t.StatusComment
+	text, id := d.outbox.forge.pages.statusText(t), t.StatusComment
 	if id == 0 {
 		found, err := d.find(ctx, marker("status", string(t.ID)), t.Created)
 		if err != nil {

@@ -84,8 +84,19 @@ func stateWords(s task.State) string {
 	}
 }
 
+// pages is the address of the dashboard without a slash at its end; empty where there is none.
+type pages string
+
+// link is Markdown that leads to a task's live page, empty without a dashboard.
+func (p pages) link(t task.Task, words string) string {
+	if p == "" {
+		return ""
+	}
+	return fmt.Sprintf("[%s](%s/tasks/%s)", words, p, t.ID)
+}
+
 // statusText is the task's status comment, edited in place as the task goes on.
-func statusText(t task.Task) string {
+func (p pages) statusText(t task.Task) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**SAM %s**", stateWords(t.State))
 	switch {
@@ -98,7 +109,11 @@ func statusText(t task.Task) string {
 	}
 	fmt.Fprintf(&b, "\n\n%s\n\n", quote(line(t.Request, maxShort), maxShort))
 	b.WriteString("| | |\n|---|---|\n")
-	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, cell(value)) }
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "| %s | %s |\n", name, cell(value))
+		}
+	}
 	row("Steps", steps(t))
 	agent := "`" + t.Agent + "`"
 	if t.Workspace != "" {
@@ -111,6 +126,7 @@ func statusText(t task.Task) string {
 	if t.Branch != "" {
 		row("Branch", "`"+t.Branch+"`")
 	}
+	row("Watch", p.link(t, "every step, live"))
 	ending := " This comment changes as the task goes on."
 	if t.State.Final() {
 		row("Time", took(t.Took()))
@@ -146,7 +162,7 @@ func steps(t task.Task) string {
 }
 
 // closingText is the one comment that tells how a task ended. Edits notify nobody, so this is a new comment.
-func closingText(t task.Task) string {
+func (p pages) closingText(t task.Task) string {
 	var b strings.Builder
 	switch t.State {
 	case task.Succeeded:
@@ -172,6 +188,9 @@ func closingText(t task.Task) string {
 		if t.Head != "" {
 			fmt.Fprintf(&b, "\nWhat was committed is kept on the branch `%s`, up to commit %s.\n", t.Branch, t.Head)
 		}
+	}
+	if link := p.link(t, "Every step of it"); link != "" {
+		fmt.Fprintf(&b, "\n%s\n", link)
 	}
 	fmt.Fprintf(&b, "\n%s\n", marker("closing", string(t.ID)))
 	return b.String()

@@ -106,9 +106,9 @@ func TestWhatSAMSaysReadsAsItShould(t *testing.T) {
 		"cancelled":  told(task.Cancelled, func(t *task.Task) { t.Failure = "ada stopped it." }),
 	}
 	for name, task := range statuses {
-		golden(t, "status-"+name, statusText(task))
+		golden(t, "status-"+name, pages("http://127.0.0.1:8090").statusText(task))
 		if task.State.Final() {
-			golden(t, "closing-"+name, closingText(task))
+			golden(t, "closing-"+name, pages("http://127.0.0.1:8090").closingText(task))
 		}
 	}
 	for name, task := range map[string]task.Task{
@@ -176,10 +176,10 @@ func TestEveryTextFitsIntoAComment(t *testing.T) {
 		all := told(task.Succeeded, func(t *task.Task) { t.Title, t.Headline, t.Summary, t.Request = huge, huge, huge, huge })
 		title, body := pullText(all)
 		texts := map[string]string{
-			"pull": body, "status": statusText(all), "closing": closingText(all),
-			"failed closing": closingText(told(task.Failed, func(t *task.Task) { t.Failure, t.Request = huge, huge })),
-			"failed status":  statusText(told(task.Failed, func(t *task.Task) { t.Failure, t.Request = huge, huge })),
-			"waiting status": statusText(told(task.Waiting, func(t *task.Task) { t.Waits, t.Request = huge, huge })),
+			"pull": body, "status": pages("http://127.0.0.1:8090").statusText(all), "closing": pages("http://127.0.0.1:8090").closingText(all),
+			"failed closing": pages("http://127.0.0.1:8090").closingText(told(task.Failed, func(t *task.Task) { t.Failure, t.Request = huge, huge })),
+			"failed status":  pages("http://127.0.0.1:8090").statusText(told(task.Failed, func(t *task.Task) { t.Failure, t.Request = huge, huge })),
+			"waiting status": pages("http://127.0.0.1:8090").statusText(told(task.Waiting, func(t *task.Task) { t.Waits, t.Request = huge, huge })),
 		}
 		for which, text := range texts {
 			if n := utf8.RuneCountInString(text); n > 65_536 || !utf8.ValidString(text) {
@@ -222,7 +222,7 @@ func TestATimeIsSaidAsPeopleSayIt(t *testing.T) {
 }
 
 func TestACellOfATableKeepsItsBars(t *testing.T) {
-	got := statusText(told(task.Running, func(t *task.Task) { t.Branch = "a|b" }))
+	got := pages("http://127.0.0.1:8090").statusText(told(task.Running, func(t *task.Task) { t.Branch = "a|b" }))
 	if !strings.Contains(got, "| Branch | `a\\|b` |\n") {
 		t.Errorf("got %s", got)
 	}

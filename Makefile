@@ -10,10 +10,10 @@ export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false)
 LDFLAGS := -s -w -X sam/app.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt tools clean vet race
+.PHONY: help build demo test lint fmt tools screenshots clean vet race
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the static binary, bin/sam
 	CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/sam .
@@ -37,6 +37,9 @@ fmt: tools ## format the code in place
 
 tools: ## fetch what the tests and linters need into .cache
 	@scripts/tools
+
+screenshots: ## take the pictures of docs/images anew, with Chromium
+	go test ./app -count=1 -run TestAPersonWatches -screenshots ../docs/images
 
 clean: ## remove what was built; fetched tools stay in .cache
 	rm -rf bin

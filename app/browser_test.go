@@ -20,8 +20,14 @@ import (
 // screenshots is set by `make screenshots`.
 var screenshots = flag.String("screenshots", "", "write pictures of the pages into this `folder`")
 
-// browse opens Chromium on a page of this size, and closes it at the test's end.
-func browse(t *testing.T, width, height int64) context.Context {
+// tab is a page in Chromium. What goes wrong in it ends the test.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// browse opens a tab of this size, and closes it at the test's end.
+func browse(t *testing.T, width, height int64) *tab {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -35,52 +41,70 @@ func browse(t *testing.T, width, height int64) context.Context {
 	t.Cleanup(closeAllocator)
 	ctx, closeBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		t.Fatalf("start Chromium: %v", err)
-	}
-	return ctx
+	b := &tab{t, ctx}
+	b.do("start Chromium", chromedp.EmulateViewport(width, height))
+	return b
 }
 
-func visit(t *testing.T, browser context.Context, url string) {
-	t.Helper()
-	if err := chromedp.Do(browser, chromedp.Navigate(url)); err != nil {
-		t.Fatalf("open %s: %v", url, err)
-	}
-}
-
-// waitFor waits until an expression is true in the page.
-func waitFor(t *testing.T, browser context.Context, expression string) {
-	t.Helper()
-	if _, err := chromedp.Run(browser, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute))); err != nil {
-		t.Fatalf("the page never had %s: %v", expression, err)
+func (b *tab) do(what string, action chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, action); err != nil {
+		b.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// shownEvents are the numbers of the events that the page shows, from its top.
-func shownEvents(t *testing.T, browser context.Context) []int64 {
-	t.Helper()
-	shown, err := chromedp.Run(browser, chromedp.Evaluate[[]int64](`[...document.querySelectorAll("article.event")].map(e => +e.dataset.seq)`))
+func (b *tab) visit(url string) {
+	b.t.Helper()
+	b.do("open "+url, chromedp.Navigate(url))
+}
+
+// until waits until an expression is true in the page.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute))); err != nil {
+		b.t.Fatalf("the page never had %s: %v", expression, err)
+	}
+}
+
+// events are the numbers of the events that the page shows, from its top.
+func (b *tab) events() []int64 {
+	b.t.Helper()
+	shown, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]int64](`[...document.querySelectorAll("article.event")].map(e => +e.dataset.seq)`))
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	return shown
 }
 
-// picture writes a picture of the page, when pictures are wanted.
-func picture(t *testing.T, browser context.Context, name string) {
-	t.Helper()
+// says checks that the page's text holds words.
+func (b *tab) says(words ...string) {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			b.t.Errorf("the page does not say %q", word)
+		}
+	}
+}
+
+// picture writes a picture of the whole page, when pictures are wanted.
+func (b *tab) picture(name string) {
+	b.t.Helper()
 	if *screenshots == "" {
 		return
 	}
-	data, err := chromedp.Run(browser, chromedp.CaptureScreenshot())
+	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
-		t.Fatalf("picture of %s: %v", name, err)
+		b.t.Fatalf("picture of %s: %v", name, err)
 	}
 	if err := os.MkdirAll(*screenshots, 0o755); err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), data, 0o644); err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 }
 
@@ -102,59 +126,43 @@ func (w *world) started(t *testing.T) task.ID {
 	return id
 }
 
-// watch follows a task's page from its start to its end, with a reload in the middle, and checks that each event is shown
-// once, in order.
-func watch(t *testing.T, w *world, browser context.Context, request string) task.Task {
-	t.Helper()
-	w.say(t, maintainer, 1, "/sam "+request)
-	id := w.started(t)
-	visit(t, browser, w.server.pages.url()+"/tasks/"+string(id))
-	waitFor(t, browser, `document.querySelectorAll("article.event").length >= 5`)
-	before := shownEvents(t, browser)
-	if err := chromedp.Do(browser, chromedp.Reload()); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, browser, `document.querySelector("article.event.k-finished") !== null`)
-	waitFor(t, browser, `["succeeded", "failed"].includes(document.body.dataset.state)`)
-	done := w.ends(t, 1)[0]
+// watch asks for something and follows the task's page from its start to its end, with a reload in the middle. Each event is
+// to be shown once, in order.
+func (b *tab) watch(w *world, request string) task.Task {
+	b.t.Helper()
+	w.say(b.t, maintainer, 1, "/sam "+request)
+	b.visit(w.server.pages.url() + "/tasks/" + string(w.started(b.t)))
+	b.until(`document.querySelectorAll("article.event").length >= 5`)
+	b.do("reload", chromedp.Reload())
+	b.until(`document.querySelector("article.event.k-finished") !== null`)
+	b.until(`["succeeded", "failed"].includes(document.body.dataset.state)`)
+	done := w.ends(b.t, 1)[0]
 	var want []int64
 	for n := range done.Last {
 		want = append(want, n+1)
 	}
-	if got := shownEvents(t, browser); !slices.Equal(got, want) {
-		t.Errorf("the page shows the events %v, and there are %d", got, done.Last)
-	}
-	if len(before) == 0 || len(before) >= len(want) {
-		t.Logf("the reload came at event %d of %d", len(before), len(want))
+	if got := b.events(); !slices.Equal(got, want) {
+		b.t.Errorf("the page shows the events %v, and there are %d", got, done.Last)
 	}
 	return done
 }
 
 func TestAPersonWatchesATaskFromItsStartToItsEndAndSeesEveryEventOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		browser := browse(t, 1280, 900)
-		visit(t, browser, w.server.pages.url()+"/"+seed.Owner+"/"+seed.Repository)
-		done := watch(t, w, browser, "add rate limiting to /api/upload")
-		if done.State != task.Succeeded {
+		page := browse(t, 1280, 900)
+		if done := page.watch(w, "add rate limiting to /api/upload"); done.State != task.Succeeded {
 			t.Errorf("ended as %+v", done)
 		}
-		text, err := chromedp.Run(browser, chromedp.Evaluate[string](`document.body.innerText`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, words := range []string{"add rate limiting to /api/upload", "Pull request #2", "go test ./...", "Limit the rate"} {
-			if !strings.Contains(text, words) {
-				t.Errorf("the page does not say %q", words)
-			}
-		}
-		picture(t, browser, "task")
-		visit(t, browser, w.server.pages.url()+"/"+seed.Owner+"/"+seed.Repository)
-		waitFor(t, browser, `document.querySelector(".k-result") !== null`)
-		picture(t, browser, "conversation")
-		visit(t, browser, w.hub.url()+"/"+seed.Owner+"/"+seed.Repository+"/issues/1")
-		waitFor(t, browser, `document.body.innerText.includes("SAM is done")`)
-		picture(t, browser, "issue")
-		visit(t, browser, w.hub.url()+"/"+seed.Owner+"/"+seed.Repository+"/pull/2")
-		picture(t, browser, "pull-request")
+		page.says("add rate limiting to /api/upload", "Pull request #2", "go test ./...", "Limit the rate")
+		page.picture("task")
+		repository := "/" + seed.Owner + "/" + seed.Repository
+		page.visit(w.server.pages.url() + repository)
+		page.until(`document.querySelector(".k-result") !== null`)
+		page.picture("conversation")
+		page.visit(w.hub.url() + repository + "/issues/1")
+		page.until(`document.body.innerText.includes("SAM is done")`)
+		page.picture("issue")
+		page.visit(w.hub.url() + repository + "/pull/2")
+		page.says("Closes #1")
 	})
 }

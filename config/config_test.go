@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestAWholeConfigurationIsTheDefaultsAndWhatTheFileSays(t *testing.T) {
 	want.GitHub.WebhookSecretFile = filepath.Join(filepath.Dir(path), "secret")
 	want.Node.Name, want.Node.Slots = "attic", 5
 	want.Redis.TLS, want.Redis.PasswordFile = true, "/etc/sam/redis"
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
@@ -56,6 +57,28 @@ func TestASectionWithNothingInItKeepsItsDefaults(t *testing.T) {
 	}
 	if want := config.Defaults(); got.Node != want.Node || got.Log != want.Log || got.Agent != want.Agent {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAFilesPricesStandOverTheDefaultsModelByModel(t *testing.T) {
+	path := write(t, whole+`model:
+  anthropic: {key_file: key, base_url: "https://models.example/anthropic"}
+  prices:
+    claude-opus-5-5: {input: 3, output: 15.5, cache_read: 0.1, cache_write: 4, cache_write_1h: 6}
+    in-house-2.5: {input: 0, output: 0, cache_read: 0, cache_write: 0, long_above: 100000, long_input: 1, long_output: 2, long_cache_read: 3, long_cache_write: 4}
+`)
+	got, err := config.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := got.Model.Anthropic; a.KeyFile != filepath.Join(filepath.Dir(path), "key") || a.BaseURL != "https://models.example/anthropic" {
+		t.Errorf("%+v", a)
+	}
+	want := config.Defaults().Model.Prices
+	want["claude-opus-5-5"] = config.Price{Input: 3, Output: 15.5, CacheRead: 0.1, CacheWrite: 4, CacheWrite1h: 6}
+	want["in-house-2.5"] = config.Price{LongAbove: 100_000, LongInput: 1, LongOutput: 2, LongCacheRead: 3, LongCacheWrite: 4}
+	if !reflect.DeepEqual(got.Model.Prices, want) {
+		t.Errorf("got  %+v\nwant %+v", got.Model.Prices, want)
 	}
 }
 
@@ -105,19 +128,30 @@ func TestWhatIsWrongIsNamedByFileLineAndKey(t *testing.T) {
 		"nothing": {text: "", want: `FILE: github.app_id: is missing: the App's settings page on GitHub shows it
 FILE: github.private_key_file: is missing: make a key on the App's settings page and give the file's path
 FILE: github.webhook_secret_file: is missing: without a secret anybody could command SAM`},
-		"an unknown section":    {text: whole + "gihtub:\n  app_id: 1\n", want: "FILE:5: gihtub: is no setting"},
-		"an unknown key":        {text: whole + "node:\n  name: a\n  slotz: 3\n", want: "FILE:7: node.slotz: is no setting"},
-		"a word for a number":   {text: whole + "node:\n  name: a\n  slots: many\n", want: "FILE:7: node.slots: many is not a whole number"},
-		"a number for a truth":  {text: whole + "redis:\n  tls: 3\n", want: "FILE:6: redis.tls: 3 is neither true nor false"},
-		"a word for a section":  {text: whole + "node: attic\n", want: "FILE:5: node: has keys of its own, and what stands here is none"},
-		"the same key twice":    {text: whole + "agent: demo\nagent: claude\n", want: `FILE:6: mapping key "agent" already defined at [5:1]`},
-		"a section for a text":  {text: whole + "agent: {name: demo}\n", want: "FILE:5: agent: what stands here is not a text"},
-		"a list":                {text: "- a\n", want: "FILE:1: the file: has keys of its own, and what stands here is none"},
-		"a word":                {text: "github\n", want: "FILE:1: the file: has keys of its own, and what stands here is none"},
-		"two documents":         {text: whole + "---\nagent: demo\n", want: "FILE: holds 2 YAML documents and may hold one"},
-		"an anchor":             {text: whole + "agent: &a demo\n", want: "FILE:5: agent: what stands here is not a text"},
-		"a fraction":            {text: whole + "node:\n  slots: 1.5\n", want: "FILE:6: node.slots: 1.5 is not a whole number"},
-		"too many slots":        {text: whole + "node:\n  slots: 65\n", want: "FILE:6: node.slots: 65 is not between 1 and 64"},
+		"an unknown section":          {text: whole + "gihtub:\n  app_id: 1\n", want: "FILE:5: gihtub: is no setting"},
+		"an unknown key":              {text: whole + "node:\n  name: a\n  slotz: 3\n", want: "FILE:7: node.slotz: is no setting"},
+		"a word for a number":         {text: whole + "node:\n  name: a\n  slots: many\n", want: "FILE:7: node.slots: many is not a whole number"},
+		"a number for a truth":        {text: whole + "redis:\n  tls: 3\n", want: "FILE:6: redis.tls: 3 is neither true nor false"},
+		"a word for a section":        {text: whole + "node: attic\n", want: "FILE:5: node: has keys of its own, and what stands here is none"},
+		"the same key twice":          {text: whole + "agent: demo\nagent: claude\n", want: `FILE:6: mapping key "agent" already defined at [5:1]`},
+		"a section for a text":        {text: whole + "agent: {name: demo}\n", want: "FILE:5: agent: what stands here is not a text"},
+		"a list":                      {text: "- a\n", want: "FILE:1: the file: has keys of its own, and what stands here is none"},
+		"a word":                      {text: "github\n", want: "FILE:1: the file: has keys of its own, and what stands here is none"},
+		"two documents":               {text: whole + "---\nagent: demo\n", want: "FILE: holds 2 YAML documents and may hold one"},
+		"an anchor":                   {text: whole + "agent: &a demo\n", want: "FILE:5: agent: what stands here is not a text"},
+		"a fraction":                  {text: whole + "node:\n  slots: 1.5\n", want: "FILE:6: node.slots: 1.5 is not a whole number"},
+		"too many slots":              {text: whole + "node:\n  slots: 65\n", want: "FILE:6: node.slots: 65 is not between 1 and 64"},
+		"a model without an address":  {text: whole + "model:\n  anthropic:\n    base_url: api\n", want: `FILE:7: model.anthropic.base_url: "api" is not an http or https address`},
+		"an unknown key further down": {text: whole + "model:\n  anthropic:\n    key: sk\n", want: "FILE:7: model.anthropic.key: is no setting"},
+		"a word for a table":          {text: whole + "model:\n  prices: none\n", want: "FILE:6: model.prices: has keys of its own, and what stands here is none"},
+		"half a price":                {text: whole + "model:\n  prices:\n    mine: {input: 1, output: 2}\n", want: "FILE:7: model.prices.mine.cache_read: is missing"},
+		"a long price with gaps": {text: whole + "model:\n  prices:\n    mine: {input: 1, output: 2, cache_read: 0, cache_write: 0, long_above: 5}\n",
+			want: "FILE:7: model.prices.mine.long_input: is missing"},
+		"a price below nothing":        {text: whole + "model:\n  prices:\n    mine:\n      input: -1\n", want: "FILE:8: model.prices.mine.input: -1 is not a price in US dollars per million tokens"},
+		"a price that is none":         {text: whole + "model:\n  prices:\n    mine:\n      input: .nan\n", want: "FILE:8: model.prices.mine.input: .nan is not a price in US dollars per million tokens"},
+		"a kind of price that is none": {text: whole + "model:\n  prices:\n    mine:\n      in: 1\n", want: "FILE:8: model.prices.mine.in: is no setting"},
+		"a table in the environment": {text: whole, environ: []string{"SAM_MODEL_PRICES=x"},
+			want: "environment: SAM_MODEL_PRICES: model.prices: is a table, which only the configuration's file can hold"},
 		"an empty name":         {text: whole + "node:\n  name: ''\n", want: `FILE:6: node.name: "" is not a name: up to 63 letters, digits and dashes`},
 		"a name with a dot":     {text: whole + "node: {name: a.b}\n", want: `FILE:5: node.name: "a.b" is not a name: up to 63 letters, digits and dashes`},
 		"a port alone":          {text: whole + "public:\n  listen: 8080\n", want: `FILE:6: public.listen: "8080" is not host:port`},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -28,8 +27,10 @@ func decode(path string, data []byte, s settings) (map[string]int, error) {
 	f := fileReader{path: path, settings: map[string]setting{}, sections: map[string]bool{"": true}, lines: map[string]int{}}
 	for _, one := range s.settings() {
 		f.settings[one.key] = one
-		if section, _, ok := strings.Cut(one.key, "."); ok {
-			f.sections[section] = true
+		for i, c := range one.key {
+			if c == '.' {
+				f.sections[one.key[:i]] = true
+			}
 		}
 	}
 	for _, doc := range file.Docs {
@@ -54,6 +55,9 @@ func (f fileReader) read(key string, node ast.Node) error {
 		return nil
 	}
 	one, isSetting := f.settings[key]
+	if table, ok := one.value.(*Prices); ok {
+		return f.prices(*table, key, node)
+	}
 	switch n := node.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return nil

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// setting is one key of at most two parts, section.key: the value is a pointer to a string, bool, int or int64. A file
-// is a path, relative to the configuration's folder.
+// setting is one key, with the sections that it stands in: the value is a pointer to a string, bool, int or int64, or to
+// Prices, which only a file can hold. A file is a path, relative to the configuration's folder.
 type setting struct {
 	key   string
 	value any
@@ -63,7 +63,7 @@ func Variable(key string) string {
 // known reports whether a variable is read by any of SAM's commands: they may share one environment.
 func known(name string) bool {
 	switch name {
-	case "SAM_CONFIG", "SAM_NODE_CONFIG", "SAM_TOKEN", "SAM_GITHUB_OPENAPI":
+	case "SAM_CONFIG", "SAM_NODE_CONFIG", "SAM_GITHUB_OPENAPI":
 		return true
 	}
 	for _, s := range []settings{&Server{}, &Agent{}} {
@@ -116,6 +116,8 @@ func set(target any, value string) bool {
 		*t, err = strconv.Atoi(value)
 	case *int64:
 		*t, err = strconv.ParseInt(value, 10, 64)
+	case *Prices:
+		return false
 	}
 	return err == nil
 }
@@ -127,6 +129,8 @@ func notKind(text string, target any) string {
 		return text + " is neither true nor false"
 	case *int, *int64:
 		return text + " is not a whole number"
+	case *Prices:
+		return "is a table, which only the configuration's file can hold"
 	default:
 		return text + " is not a text"
 	}

@@ -18,6 +18,7 @@ type Server struct {
 	Redis     Redis
 	Node      Node
 	Agent     string // the agent that new tasks are given to
+	Model     Model
 	Log       Log
 }
 
@@ -63,6 +64,18 @@ type Node struct {
 	TokenFile string // where its credential is written for `sam node`
 }
 
+// Model says which model the agents' requests go to, and what it costs.
+type Model struct {
+	Anthropic Anthropic
+	Prices    Prices
+}
+
+// Anthropic is the Messages API, or what speaks it.
+type Anthropic struct {
+	KeyFile string // one line; empty: agents that need a model are refused one
+	BaseURL string
+}
+
 // Log says how much is logged, and how.
 type Log struct {
 	Level  string // debug, info, warn, error
@@ -79,6 +92,7 @@ func Defaults() Server {
 		Redis:     Redis{Address: "127.0.0.1:6379"},
 		Node:      Node{Name: "local", Slots: 2},
 		Agent:     "demo",
+		Model:     Model{Anthropic: Anthropic{BaseURL: "https://api.anthropic.com"}, Prices: defaultPrices()},
 		Log:       Log{Level: "info", Format: "json"},
 	}
 }
@@ -114,6 +128,9 @@ func (s *Server) settings() []setting {
 		{key: "node.slots", value: &s.Node.Slots},
 		{key: "node.token_file", value: &s.Node.TokenFile, file: true},
 		{key: "agent", value: &s.Agent},
+		{key: "model.anthropic.key_file", value: &s.Model.Anthropic.KeyFile, file: true},
+		{key: "model.anthropic.base_url", value: &s.Model.Anthropic.BaseURL},
+		{key: "model.prices", value: &s.Model.Prices},
 		{key: "log.level", value: &s.Log.Level},
 		{key: "log.format", value: &s.Log.Format},
 	}
@@ -166,6 +183,9 @@ func (s *Server) check() []Error {
 	}
 	if s.Agent == "" {
 		wrong("agent", "is missing")
+	}
+	if why := notAddress(s.Model.Anthropic.BaseURL); why != "" {
+		wrong("model.anthropic.base_url", why)
 	}
 	return append(all, s.Log.check()...)
 }

@@ -135,7 +135,9 @@ func (o *Outbox) deliver(ctx context.Context, owed task.Owed) error {
 	if err != nil {
 		return err
 	}
-	d := delivery{outbox: o, client: client, project: project, body: body, again: owed.Attempts > 1}
+	d := delivery{outbox: o, client: client, project: project, body: body}
+	// A reply is owed anew when its delivery is handled twice, and nothing is kept of the first that was settled.
+	d.again = owed.Attempts > 1 || body.Kind == task.EffectReply
 	switch body.Kind {
 	case task.EffectReaction:
 		err = d.react(ctx)

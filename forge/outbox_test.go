@@ -147,7 +147,9 @@ func TestAStatusCommentWhoseIDWasNotNotedIsFoundByItsMarker(t *testing.T) {
 	d.deliver()
 	d.ledger.forgetful = false
 	d.end(spec) // a newer version of the effect: it counts as tried for the first time
-	d.deliver()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	d.until(ctx, func() bool { d.deliver(); return len(d.ledger.settled) == 2 })
 	got := d.ours(1)
 	if len(got) != 2 || !strings.HasPrefix(got[0], "**SAM could not finish**") {
 		t.Errorf("got %q, want one status comment and one closing", got)
@@ -225,6 +227,18 @@ func TestACommentWhoseAnswerWasLostIsNotMadeTwice(t *testing.T) {
 	d.until(ctx, func() bool { d.deliver(); return len(d.ledger.settled) == 1 })
 	if got := d.ours(1); len(got) != 1 || got[0] != "Say more.\n\n<!-- sam:reply:comment-1 -->\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestAReplyThatIsOwedAgainAfterItWasMadeIsNotMadeTwice(t *testing.T) {
+	d := newDesk(t)
+	spec := d.issue()
+	for range 2 { // a delivery may be handled twice
+		d.owe(task.ReplyEffect(spec.Project, 1, "comment-1", "Say more."))
+		d.deliver()
+	}
+	if got := d.ours(1); len(got) != 1 || len(d.ledger.settled) != 2 {
+		t.Errorf("got %q, settled %v", got, d.ledger.settled)
 	}
 }
 

@@ -20,9 +20,9 @@ var (
 // hidden is a character without width: what it is put into reads as before and means nothing to GitHub.
 const hidden = "\u200b"
 
-// tame makes an agent's or a person's words harmless within SAM's comment: they hold no hidden marker, notify nobody, close
-// no issue, leave nothing open that would swallow what follows, and fit in n characters and a few. They stay readable as
-// they were.
+// tame makes an agent's or a person's words harmless within SAM's comment: they hold no hidden marker, notify nobody,
+// close no issue, leave nothing open that would swallow what follows, and fit in n characters and a few. They stay
+// readable as they were.
 func tame(words string, n int) string {
 	words = strings.ToValidUTF8(words, "\uFFFD")
 	words = strings.ReplaceAll(words, "\r\n", "\n")

@@ -9,8 +9,8 @@ import (
 	"sam/task"
 )
 
-// GitHub's limit for a body is 65,536 characters. What others wrote gets less, so that SAM's own lines always fit: a quote of
-// nothing but line ends grows threefold.
+// GitHub's limit for a body is 65,536 characters. What others wrote gets less, so that SAM's own lines always fit: a
+// quote of nothing but line ends grows threefold.
 const (
 	maxAgentText = 45_000
 	maxQuote     = 5_000
@@ -31,6 +31,27 @@ func took(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
+}
+
+// cost is what a task spent on the model as a person says it, empty when it asked none.
+func cost(s task.Spent) string {
+	if s.Requests == 0 {
+		return ""
+	}
+	dollars := float64(s.MicroUSD) / 1e6
+	money := fmt.Sprintf("$%.2f", dollars)
+	if dollars < 0.1 {
+		money = fmt.Sprintf("$%.4f", dollars)
+	}
+	return fmt.Sprintf("%s for %d tokens in %d requests", money, s.Input+s.Output+s.CacheRead+s.CacheWrite, s.Requests)
+}
+
+// price is the same as a sentence's continuation.
+func price(s task.Spent) string {
+	if words := cost(s); words != "" {
+		return ", " + words
+	}
+	return ""
 }
 
 // headline is one line on what a task did, else what it was asked.
@@ -130,6 +151,7 @@ func (p pages) statusText(t task.Task) string {
 	ending := " This comment changes as the task goes on."
 	if t.State.Final() {
 		row("Time", took(t.Took()))
+		row("Cost", cost(t.Spent))
 		ending = ""
 	}
 	fmt.Fprintf(&b, "\n<sub>Task `%s`, asked by %s.%s</sub>\n\n%s\n", t.ID, t.Requester, ending, marker("status", string(t.ID)))
@@ -170,18 +192,18 @@ func (p pages) closingText(t task.Task) string {
 		if t.OnPull {
 			where = fmt.Sprintf("on `%s`, the branch of this pull request", t.Branch)
 		}
-		fmt.Fprintf(&b, "@%s Done after %s: **%s**\n\nThe work is %s, up to commit %s.\n",
-			t.Requester, took(t.Took()), tame(headline(t), maxTitle), where, t.Head)
+		fmt.Fprintf(&b, "@%s Done after %s%s: **%s**\n\nThe work is %s, up to commit %s.\n",
+			t.Requester, took(t.Took()), price(t.Spent), tame(headline(t), maxTitle), where, t.Head)
 		if t.Summary != "" {
 			fmt.Fprintf(&b, "\n<details><summary>What changed</summary>\n\n%s\n\n</details>\n", strings.TrimSpace(tame(t.Summary, maxAgentText)))
 		}
 	case task.Cancelled:
-		fmt.Fprintf(&b, "@%s **Stopped** after %s.\n", t.Requester, took(t.Took()))
+		fmt.Fprintf(&b, "@%s **Stopped** after %s%s.\n", t.Requester, took(t.Took()), price(t.Spent))
 		if t.Failure != "" {
 			fmt.Fprintf(&b, "\n%s\n", tame(t.Failure, maxAgentText))
 		}
 	default:
-		fmt.Fprintf(&b, "@%s **This did not work out.** SAM gave up after %s.\n", t.Requester, took(t.Took()))
+		fmt.Fprintf(&b, "@%s **This did not work out.** SAM gave up after %s%s.\n", t.Requester, took(t.Took()), price(t.Spent))
 		if t.Failure != "" {
 			fmt.Fprintf(&b, "\n%s\n", tame(t.Failure, maxAgentText))
 		}

@@ -242,3 +242,18 @@ func FuzzTame(f *testing.F) {
 		}
 	})
 }
+
+func TestTheCostIsToldWhereThereIsOne(t *testing.T) {
+	for want, spent := range map[string]task.Spent{
+		"":                                      {},
+		"$0.0042 for 1500 tokens in 2 requests": {Requests: 2, Input: 1000, Output: 500, MicroUSD: 4200},
+		"$12.35 for 3000000 tokens in 40 requests": {Requests: 40, CacheRead: 2_000_000, CacheWrite: 500_000, Input: 400_000, Output: 100_000, MicroUSD: 12_345_678},
+	} {
+		if got := cost(spent); got != want {
+			t.Errorf("%+v is told as %q, want %q", spent, got, want)
+		}
+	}
+	paid := told(task.Succeeded, func(t *task.Task) { t.Spent = task.Spent{Requests: 2, Input: 1000, Output: 500, MicroUSD: 4200} })
+	golden(t, "status-paid", pages("").statusText(paid))
+	golden(t, "closing-paid", pages("").closingText(paid))
+}

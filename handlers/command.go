@@ -21,6 +21,7 @@ const (
 	VerbHelp    Verb = "help"
 	VerbEmpty   Verb = "empty"   // "/sam" alone
 	VerbUnknown Verb = "unknown" // one word that looks like a verb misspelt
+	VerbLater   Verb = "later"   // one of the words that will have a meaning of their own
 )
 
 // Command is one "/sam" of a comment.
@@ -35,8 +36,12 @@ const (
 	maxRequest  = 32 << 10 // bytes; a comment holds 65,536 characters
 )
 
-// verbs are the words that stand alone after /sam.
-var verbs = []Verb{VerbHelp}
+// verbs are the words that stand alone after /sam; reserved are those of them that this release cannot do yet. They must
+// not be taken for a request: an agent that is asked to "stop" would be started by it.
+var (
+	verbs    = []string{"help", "stop", "status", "cost", "retry", "new"}
+	reserved = verbs[1:]
+)
 
 // ParseCommands finds the commands of a comment, in order. A command is a line of a top-level paragraph that begins with
 // /sam; it goes on to the next command or to the end of the comment, so a request may span paragraphs, lists and code.
@@ -54,7 +59,7 @@ func ParseCommands(comment string) []Command {
 		for i := range lines.Len() {
 			segment := lines.At(i)
 			within := func(s text.Segment) bool { return s.Start <= segment.Start && segment.Start < s.Stop }
-			if isCommand(string(segment.Value(source))) && !slices.ContainsFunc(quoted, within) {
+			if _, ok := afterMention(string(segment.Value(source))); ok && !slices.ContainsFunc(quoted, within) {
 				starts = append(starts, segment.Start)
 			}
 		}
@@ -92,31 +97,36 @@ func inlineCode(paragraph ast.Node) []text.Segment {
 	return parts
 }
 
-// isCommand reports whether a line begins with the word /sam: "/same" and "/sam/x" do not.
-func isCommand(line string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimLeft(line, " "), mentionWord)
-	return ok && (rest == "" || strings.ContainsAny(rest[:1], " \t\n"))
+// afterMention is what follows /sam at a line's beginning, false when the line does not begin so: "/same" and "/sam/x" do not.
+// Capitals do not matter: telephones write them by themselves.
+func afterMention(line string) (string, bool) {
+	line = strings.TrimLeft(line, " ")
+	if len(line) < len(mentionWord) || !strings.EqualFold(line[:len(mentionWord)], mentionWord) {
+		return "", false
+	}
+	rest := line[len(mentionWord):]
+	return rest, rest == "" || strings.ContainsAny(rest[:1], " \t\n")
 }
 
 func parseCommand(raw string) Command {
-	words := strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(raw, " "), mentionWord))
-	if len(words) > maxRequest {
-		words = strings.ToValidUTF8(words[:maxRequest], "")
-	}
+	rest, _ := afterMention(raw)
+	words := head(strings.TrimSpace(rest), maxRequest)
 	if words == "" {
 		return Command{Verb: VerbEmpty}
 	}
 	if strings.ContainsAny(words, " \t\n") {
 		return Command{Verb: VerbRequest, Text: words}
 	}
-	for _, v := range verbs {
-		if strings.EqualFold(words, string(v)) {
-			return Command{Verb: v}
-		}
+	word := strings.ToLower(words)
+	switch {
+	case word == "help":
+		return Command{Verb: VerbHelp}
+	case slices.Contains(reserved, word):
+		return Command{Verb: VerbLater, Text: word}
 	}
 	for _, v := range verbs {
-		if levenshtein.ComputeDistance(strings.ToLower(words), string(v)) <= 2 {
-			return Command{Verb: VerbUnknown, Text: words, Nearest: string(v)}
+		if levenshtein.ComputeDistance(word, v) <= min(2, len(v)/2) {
+			return Command{Verb: VerbUnknown, Text: words, Nearest: v}
 		}
 	}
 	return Command{Verb: VerbRequest, Text: words}
@@ -132,6 +142,8 @@ func (c Command) answer() string {
 		return "`/sam` alone says nothing to do. " + usage
 	case VerbHelp:
 		return usage
+	case VerbLater:
+		return fmt.Sprintf("Nothing was done: `/sam %s` is kept for a command that this release does not have yet. If it is a request, say it in more words. %s", c.Text, usage)
 	case VerbUnknown:
 		return fmt.Sprintf("Nothing was started: `/sam %s` looks like `/sam %s`. If it is a request, say it in more words. %s", c.Text, c.Nearest, usage)
 	default:

@@ -82,8 +82,8 @@ func keep(v any) ([]byte, error) {
 }
 
 // project returns the project that an event speaks of. One that SAM has no record of, or that it knows under another
-// installation, is looked up at GitHub: its installation event may have been missed. False when GitHub does not know it either;
-// then there is nobody to answer.
+// installation, is looked up at GitHub: its installation event may have been missed. False when GitHub does not know it
+// either; then there is nobody to answer.
 func (b Base) project(ctx context.Context, installation, repository int64) (task.Project, bool, error) {
 	p, err := b.Store.Project(ctx, repository)
 	if err == nil && p.Installation == installation {

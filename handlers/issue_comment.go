@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-github/v62/github"
 
@@ -76,15 +77,7 @@ func (h IssueComment) Reduce(_ string, payload []byte) ([]byte, error) {
 
 // Handle implements event.
 func (h IssueComment) Handle(ctx context.Context, d task.Delivery) error {
-	var a asked
-	if err := json.Unmarshal(d.Body, &a); err != nil {
-		return fmt.Errorf("decode delivery %s: %w", d.ID, err)
-	}
-	p, ok, err := h.project(ctx, a.Installation, a.Repository)
-	if err != nil || !ok {
-		return err
-	}
-	standing, err := h.standing(ctx, p, a.Who)
+	a, p, standing, err := h.heard(ctx, d)
 	if err != nil || standing == task.Stranger {
 		return err
 	}
@@ -107,6 +100,21 @@ func (h IssueComment) Handle(ctx context.Context, d task.Delivery) error {
 		}
 	}
 	return nil
+}
+
+// heard reads what was kept of a delivery: who asks for what, where, and with what standing. In a project that is not
+// SAM's everyone is a stranger.
+func (b Base) heard(ctx context.Context, d task.Delivery) (asked, task.Project, task.Standing, error) {
+	var a asked
+	if err := json.Unmarshal(d.Body, &a); err != nil {
+		return a, task.Project{}, task.Stranger, fmt.Errorf("decode delivery %s: %w", d.ID, err)
+	}
+	p, ok, err := b.project(ctx, a.Installation, a.Repository)
+	if err != nil || !ok {
+		return a, p, task.Stranger, err
+	}
+	standing, err := b.standing(ctx, p, a.Who)
+	return a, p, standing, err
 }
 
 // request makes a task of what a writer asked for, with the eyes reaction and the status comment owed for it.
@@ -137,7 +145,7 @@ func head(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}
-	for n > 0 && text[n]&0xC0 == 0x80 {
+	for n > 0 && !utf8.RuneStart(text[n]) {
 		n--
 	}
 	return text[:n]

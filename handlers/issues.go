@@ -47,15 +47,7 @@ func (h Issues) Reduce(_ string, payload []byte) ([]byte, error) {
 
 // Handle implements event. Who put the label on is asked for, not who wrote the issue: with triage one may label.
 func (h Issues) Handle(ctx context.Context, d task.Delivery) error {
-	var a asked
-	if err := json.Unmarshal(d.Body, &a); err != nil {
-		return fmt.Errorf("decode delivery %s: %w", d.ID, err)
-	}
-	p, ok, err := h.project(ctx, a.Installation, a.Repository)
-	if err != nil || !ok {
-		return err
-	}
-	standing, err := h.standing(ctx, p, a.Who)
+	a, p, standing, err := h.heard(ctx, d)
 	if err != nil || standing == task.Stranger {
 		return err
 	}

@@ -25,9 +25,8 @@ type Store interface {
 	Claim(ctx context.Context, id task.ID) (task.Claimed, error)
 	// Renew pushes the lease on; task.ErrStale when it is lost.
 	Renew(ctx context.Context, t task.Task) error
-	// Move, Note, Starve and Place write nothing and return task.ErrStale when the claim is over.
+	// Move, Starve and Place write nothing and return task.ErrStale when the claim is over.
 	Move(ctx context.Context, t task.Task, to task.State, c task.Change) error
-	Note(ctx context.Context, t task.Task, c task.Change) error
 	Starve(ctx context.Context, t task.Task, again time.Duration, c task.Change) error
 	// Place gives the task to a node; task.ErrFull when the node cannot take it.
 	Place(ctx context.Context, t task.Task, node string, start task.Command, c task.Change) error

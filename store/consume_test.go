@@ -64,6 +64,9 @@ func TestTheNewestEffectForATargetIsDelivered(t *testing.T) {
 		t.Error("what one deliverer holds was given to another")
 	}
 	owe("newer") // while it is being delivered
+	if len(take()) != 0 {
+		t.Error("what one deliverer holds was given to another because a newer one came")
+	}
 	if err := s.Settle(t.Context(), owed[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +77,19 @@ func TestTheNewestEffectForATargetIsDelivered(t *testing.T) {
 	if err := s.PutOff(t.Context(), owed[0], time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	owe("newest")
 	if len(take()) != 0 {
 		t.Error("what was put off came at once")
 	}
 	if owing, err := s.Owing(t.Context()); err != nil || !slices.Equal(owing, []int64{3}) {
 		t.Errorf("owing %v, %v", owing, err)
+	}
+	if err := s.Settle(t.Context(), owed[0]); err != nil {
+		t.Fatal(err)
+	}
+	owed = take()
+	if len(owed) != 1 || !strings.Contains(owed[0].Body, "newest") {
+		t.Fatalf("after a newer one than the settled: %+v", owed)
 	}
 	if err := s.Settle(t.Context(), owed[0]); err != nil {
 		t.Fatal(err)

@@ -35,13 +35,14 @@ func (s *Store) NodeLinked(ctx context.Context, n task.Node) error {
 	}, true)
 }
 
-// NodeBeat notes that a node lives. task.ErrNotFound when there is no record of it.
+// NodeBeat notes that a node lives and that its link is up: another replica, over whose link it came before, may have
+// noted the end of that one later than the beginning of this one. task.ErrNotFound when there is no record of it.
 func (s *Store) NodeBeat(ctx context.Context, name string) error {
-	return s.changeNode(ctx, name, map[string]string{}, true)
+	return s.changeNode(ctx, name, map[string]string{"state": string(task.NodeReady)}, true)
 }
 
-// NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these run
-// out. task.ErrNotFound when there is no record of it.
+// NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these
+// run out. task.ErrNotFound when there is no record of it.
 func (s *Store) NodeUnlinked(ctx context.Context, name string) error {
 	return s.changeNode(ctx, name, map[string]string{"state": string(task.NodeLost)}, false)
 }

@@ -48,6 +48,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load scripts: %w", err)
 	}
+	redis.SetLogger(libraryLog{}) // a setting of the library's for the whole process; every store sets the same
 	s := &Store{options: o, scripts: all, process: strings.ToLower(rand.Text()[:8]), p: onlyPartition}
 	s.rdb = redis.NewClient(s.clientOptions())
 	if err := s.prepare(ctx); err != nil {
@@ -55,6 +56,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.tail = newTail(s)
 	return s, nil
+}
+
+// libraryLog has go-redis's remarks logged as ours are, and at debug: what goes wrong comes back as an error as well.
+type libraryLog struct{}
+
+// Printf implements go-redis's logger.
+func (libraryLog) Printf(ctx context.Context, format string, v ...any) {
+	zerolog.Ctx(ctx).Debug().Msgf("go-redis: "+format, v...)
 }
 
 func (s *Store) clientOptions() *redis.Options {

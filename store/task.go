@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -111,6 +110,10 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 	t.Pull, t.PullURL, t.StatusComment = int(number(string(task.FieldPull))), field(task.FieldPullURL), number(fieldStatusComment)
 	t.Headline, t.Summary = field(task.FieldHeadline), field(task.FieldSummary)
 	t.Waits, t.Failure = field(task.FieldWaits), field(task.FieldFailure)
+	t.Spent = task.Spent{
+		Requests: number("spent:requests"), Input: number("spent:input"), Output: number("spent:output"),
+		CacheRead: number("spent:cache_read"), CacheWrite: number("spent:cache_write"), MicroUSD: number("spent:micro_usd"),
+	}
 	t.At = map[task.State]time.Time{}
 	for field := range r {
 		if state, ok := strings.CutPrefix(field, "at:"); ok {
@@ -181,11 +184,6 @@ func (s *Store) Move(ctx context.Context, t task.Task, to task.State, c task.Cha
 		return err
 	}
 	return s.move(ctx, t, to, "", false, c)
-}
-
-// Note writes fields of a claimed task without moving it.
-func (s *Store) Note(ctx context.Context, t task.Task, c task.Change) error {
-	return s.move(ctx, t, t.State, "", false, c)
 }
 
 // Starve lets go of a task in placing until a slot is free, and looks at it again after the given time at the latest.
@@ -292,17 +290,4 @@ func (s *Store) Due(ctx context.Context, limit int64) ([]task.ID, error) {
 		ids[i] = task.ID(m)
 	}
 	return ids, nil
-}
-
-// Ahead is how many tasks of the thread come before this one; the one under way counts.
-func (s *Store) Ahead(ctx context.Context, spec task.Spec) (int, error) {
-	_, member := spec.Turn()
-	rank, err := s.rdb.ZRank(ctx, s.p.thread(spec.Thread), member).Result()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read the thread of task %s: %w", spec.ID, err)
-	}
-	return int(rank), nil
 }

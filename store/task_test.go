@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -47,9 +48,6 @@ func TestAThreadsTasksRunInTheOrderOfTheirCommentsOneAtATime(t *testing.T) {
 	if err := s.Move(t.Context(), c.Task, task.Failed, task.Change{}); err != nil {
 		t.Fatal(err)
 	}
-	if ahead, err := s.Ahead(t.Context(), second); err != nil || ahead != 1 {
-		t.Errorf("ahead of the second: %d, %v", ahead, err)
-	}
 	claim(t, s, earlier.ID)
 }
 
@@ -72,7 +70,6 @@ func TestAStaleClaimWritesNothing(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"move":  s.Move(t.Context(), mine.Task, task.Failed, task.Change{}),
-		"note":  s.Note(t.Context(), mine.Task, task.Change{Fields: map[task.Field]string{task.FieldWaits: "x"}}),
 		"renew": s.Renew(t.Context(), mine.Task),
 		"place": s.Place(t.Context(), mine.Task, "local", task.Command{Kind: task.CommandStart}, task.Change{}),
 	} {
@@ -116,6 +113,23 @@ func TestANodeTakesNoMoreThanItsSlotsAndOneAccount(t *testing.T) {
 	linkNode(t, s, 9)
 	if err := s.Place(t.Context(), stranger, "local", start, task.Change{}); !errors.Is(err, task.ErrFull) {
 		t.Errorf("another account's task: %v", err)
+	}
+}
+
+func TestANodeThatBeatsIsReadyThoughAnOlderLinksEndWasNotedLater(t *testing.T) {
+	s, _ := open(t)
+	linkNode(t, s, 1)
+	for _, step := range []struct {
+		note func(context.Context, string) error
+		want task.NodeState
+	}{{s.NodeUnlinked, task.NodeLost}, {s.NodeBeat, task.NodeReady}} {
+		if err := step.note(t.Context(), "local"); err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := s.Nodes(t.Context())
+		if err != nil || len(nodes) != 1 || nodes[0].State != step.want {
+			t.Errorf("nodes %+v, %v; want one that is %s", nodes, err, step.want)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func CheckMove(from, to State) error {
 
 // Deadline is how long a task may stay in s before the sweeper acts on it. While a runner holds the task (placing,
 // publishing) or a node does (preparing, running) the deadline is the lease and is pushed on by whoever holds it; the
-// node's is its 45 s of silence after which it counts as lost. A final state has none: zero.
+// node's is NodeSilence, after which it counts as lost. A final state has none: zero.
 func Deadline(s State) time.Duration {
 	switch s {
 	case Queued:
@@ -78,7 +78,7 @@ func Deadline(s State) time.Duration {
 	case Placing, Publishing:
 		return 15 * time.Second
 	case Preparing, Running:
-		return 45 * time.Second
+		return NodeSilence
 	case Waiting:
 		return 7 * 24 * time.Hour
 	default:

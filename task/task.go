@@ -45,12 +45,6 @@ type Spec struct {
 	Accepted time.Time `json:"accepted"`
 }
 
-// OwnerName splits Repository at its slash.
-func (s Spec) OwnerName() (owner, name string) {
-	owner, name, _ = strings.Cut(s.Repository, "/")
-	return owner, name
-}
-
 // Turn orders tasks in a thread: by the creation time of what asked, then its comment id, then the command's index.
 // It returns a score in milliseconds and a member that breaks ties in byte order and ends in ":<task id>".
 func (s Spec) Turn() (score int64, member string) {
@@ -86,11 +80,24 @@ type Task struct {
 	Waits         string `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
 	Failure       string `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
 
+	Spent Spent `json:"spent,omitzero"` // on the model, over all attempts
+
 	// When the task first came into a state, when a runner last claimed it, and when the agent's first event was stored:
 	// Redis's clock.
 	At         map[State]time.Time `json:"at,omitempty"`
 	Claimed    time.Time           `json:"claimed,omitzero"`
 	FirstEvent time.Time           `json:"first_event,omitzero"`
+}
+
+// Spent is what was spent on the model: tokens, money in millionths of a US dollar, and how many requests it took. It is
+// the model broker's own count: an agent's word about its cost is not in it.
+type Spent struct {
+	Requests   int64 `json:"requests"`
+	Input      int64 `json:"input"`
+	Output     int64 `json:"output"`
+	CacheRead  int64 `json:"cache_read"`
+	CacheWrite int64 `json:"cache_write"`
+	MicroUSD   int64 `json:"micro_usd"`
 }
 
 // Took is the time from acceptance to the final state; zero while the task is under way.

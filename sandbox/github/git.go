@@ -43,10 +43,13 @@ func runGitWith(dir string, env []string, stdin []byte, args ...string) ([]byte,
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
-	if err != nil {
-		return out, fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(complaint.String()))
+	if err == nil {
+		return out, nil
 	}
-	return out, nil
+	if words := strings.TrimSpace(complaint.String()); words != "" { // it says none when there is no git
+		err = fmt.Errorf("%w: %s", err, words)
+	}
+	return out, fmt.Errorf("git %s: %w", args[0], err)
 }
 
 // said is what git answered, without the newline at its end.

@@ -4,7 +4,7 @@
 -- one whose agent ended (and was not lost with its node) becomes publishing; else the state stays for the runner to decide.
 -- KEYS: 1 task  2 thread  3 due  4 nodetasks of the task's node  5 starved
 -- ARGV: 1 id  2 owner  3 lease, milliseconds  4 operation id  5 the node it was read with  6 retry of a queued one, ms
--- Returns {what}: 'claimed' (also when this operation had claimed it already), 'missing', 'final', 'busy', 'turn', 'moved'.
+-- Returns 'claimed' (also when this operation had claimed it already), 'missing', 'final', 'busy', 'turn', 'moved'.
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then
   redis.call('ZREM', KEYS[3], ARGV[1])

@@ -15,14 +15,15 @@ local function wake(work, kind, id)
 end
 
 -- owe records effects owed to GitHub. effects is a JSON array of {target, body}, both strings. An effect for a target
--- that already waits replaces it and keeps its place; its version tells a deliverer that is under way that there is more.
+-- that already waits replaces it and keeps its time: one that is being delivered must not go to a second deliverer, and one
+-- that was put off stays so. Its version tells the deliverer that is under way that there is more.
 local function owe(owed, bodies, owing, work, installation, effects, at)
   local list = cjson.decode(effects)
   for _, e in ipairs(list) do
     redis.call('HSET', bodies, 'body:' .. e.target, e.body)
     redis.call('HINCRBY', bodies, 'version:' .. e.target, 1)
     redis.call('HDEL', bodies, 'attempts:' .. e.target)
-    redis.call('ZADD', owed, int(at), e.target)
+    redis.call('ZADD', owed, 'NX', int(at), e.target)
   end
   if #list > 0 then
     redis.call('SADD', owing, installation)

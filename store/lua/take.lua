@@ -5,8 +5,7 @@
 -- Returns a flat list: target, body, version, attempts, …
 local at = now()
 local out = {}
-for _, target in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(at), 'LIMIT', 0, 100)) do
-  if #out >= 4 * tonumber(ARGV[1]) then break end
+for _, target in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(at), 'LIMIT', 0, ARGV[1])) do
   local attempts = redis.call('HINCRBY', KEYS[2], 'attempts:' .. target, 1)
   redis.call('ZADD', KEYS[1], int(at + tonumber(ARGV[2])), target)
   out[#out + 1] = target

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sam/config"
+	"sam/handlers"
 	"sam/sandbox/seed"
 	"sam/task"
 )
@@ -41,6 +43,9 @@ func newDemo() *cobra.Command {
 				level = "debug"
 			}
 			log := newLog(config.Log{Level: level, Format: "console"}, cmd.ErrOrStderr())
+			if commands := handlers.ParseCommands(requestComment(f.request)); len(commands) != 1 || commands[0].Verb != handlers.VerbRequest {
+				return fmt.Errorf("--request %q makes no task, or several: say what is to be done, in more than one word", f.request)
+			}
 			return runDemo(log.WithContext(cmd.Context()), f, cmd.OutOrStdout())
 		},
 	}
@@ -51,6 +56,9 @@ func newDemo() *cobra.Command {
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything that happens")
 	return cmd
 }
+
+// requestComment is the comment that asks for something.
+func requestComment(request string) string { return "/sam " + request }
 
 func runDemo(ctx context.Context, f demoFlags, out io.Writer) error {
 	if f.once {
@@ -87,7 +95,8 @@ Ctrl-C ends it.
 		w.server.public.url(), w.server.operator.url()+"/metrics", w.redis.Name, w.dir, w.server.pages.url())
 }
 
-// summary is the last line of `sam demo --once`. Phases are seconds since the comment was posted.
+// summary is the last line of `sam demo --once`. Phases are seconds since the comment was posted, 0 for
+// one that the task did not come to.
 type summary struct {
 	Task        task.ID            `json:"task"`
 	State       task.State         `json:"state"`
@@ -109,9 +118,9 @@ type summary struct {
 func (w *world) once(ctx context.Context, request string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoWithin)
 	defer cancel()
-	fmt.Fprintf(out, "GitHub's stand-in runs at %s, Redis is %s.\n%s comments: /sam %s\n", w.hub.url(), w.redis.Name, maintainer, request)
+	fmt.Fprintf(out, "GitHub's stand-in runs at %s, Redis is %s.\n%s comments: %s\n", w.hub.url(), w.redis.Name, maintainer, requestComment(request))
 	posted := time.Now()
-	if _, err := w.hub.CreateComment(maintainer, seed.Owner, seed.Repository, 1, "/sam "+request); err != nil {
+	if _, err := w.hub.CreateComment(maintainer, seed.Owner, seed.Repository, 1, requestComment(request)); err != nil {
 		return fmt.Errorf("comment on the issue: %w", err)
 	}
 	t, err := w.finished(ctx, out)
@@ -137,10 +146,10 @@ func (w *world) once(ctx context.Context, request string, out io.Writer) error {
 
 // finished follows the project's conversation until a task has ended.
 func (w *world) finished(ctx context.Context, out io.Writer) (task.Task, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	following, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var ended task.ID
-	err := w.server.store.FollowConversation(ctx, w.project, func(e task.Entry) error {
+	err := w.server.store.FollowConversation(following, w.project, func(e task.Entry) error {
 		switch e.Kind {
 		case task.EntryStarted:
 			fmt.Fprintf(out, "%s: %s\n", e.Task, e.Text)
@@ -154,10 +163,13 @@ func (w *world) finished(ctx context.Context, out io.Writer) (task.Task, error) 
 	if err != nil {
 		return task.Task{}, err
 	}
+	if ended == "" && errors.Is(ctx.Err(), context.Canceled) {
+		return task.Task{}, ctx.Err()
+	}
 	if ended == "" {
 		return task.Task{}, fmt.Errorf("no task ended within %s; run it again with -v to see why", demoWithin)
 	}
-	return w.server.store.Task(context.WithoutCancel(ctx), ended)
+	return w.server.store.Task(ctx, ended)
 }
 
 // told waits until nothing is owed to GitHub any more: the closing comment and the last edit are there.

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// rooms says which of our rooms a room may import, itself and its subfolders aside. A room that is not here may import none.
-// docs/architecture.md draws the same. Only app may import everything.
+// rooms says which of our rooms a room may import, itself and its subfolders aside. A room that is not here may import
+// none. docs/architecture.md draws the same. Only app may import everything.
 var rooms = map[string][]string{
 	"sam":                     {"app"},
 	"task":                    {},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -214,13 +215,15 @@ node:
 	return nil
 }
 
-// listenOr listens on the wanted address, or on a free port when it is taken.
+// listenOr is the wanted address, or a free port when that one is taken.
 func listenOr(ctx context.Context, wanted string) string {
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", wanted)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
 		return "127.0.0.1:0"
 	}
-	_ = l.Close() // it was only a question
+	if err == nil {
+		_ = l.Close() // it was only a question
+	}
 	return wanted
 }

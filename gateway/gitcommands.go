@@ -42,9 +42,10 @@ var (
 	errObjectFormat    = errors.New("only SHA-1 repositories are served")
 )
 
-// readCommands reads from r exactly the command list, so that the pack is what r has next. It is strict where git is lenient, because
-// what is sent upstream is written anew from what was understood here: a line that two readers could take differently never gets through.
-// Errors are errTooManyCommands, errSignedPush, errObjectFormat, io.ErrUnexpectedEOF, or say what was malformed.
+// readCommands reads from r exactly the command list, so that the pack is what r has next. It is strict where git is
+// lenient, because what is sent upstream is written anew from what was understood here: a line that two readers could
+// take differently never gets through. Errors are errTooManyCommands, errSignedPush, errObjectFormat,
+// io.ErrUnexpectedEOF, or say what was malformed.
 func readCommands(r io.Reader, maxCommands int, maxBytes int64) (commandList, error) {
 	var list commandList
 	limited := &io.LimitedReader{R: r, N: maxBytes}
@@ -116,14 +117,15 @@ func isSHA1(id string) bool {
 	return len(id) == 40 && plumbing.IsHash(id) && id == strings.ToLower(id)
 }
 
-// isRefName admits what can be repeated in a report, whose lines are packets, and a log. Whether the ref may be pushed is decided
-// by comparing it with the grant.
+// isRefName admits what can be repeated in a report, whose lines are packets, and a log. Whether the ref may be pushed
+// is decided by comparing it with the grant.
 func isRefName(ref string) bool {
 	return len(ref) <= 1024 && strings.HasPrefix(ref, "refs/") && !strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\uFFFD' })
 }
 
-// upstreamCommands is the command list that goes upstream: one update, and only capabilities that the broker understands.
-// It always asks for a report in the plain form, whatever the client asked for, and for the side band that carries progress.
+// upstreamCommands is the command list that goes upstream: one update, and only capabilities that the broker
+// understands. It always asks for a report in the plain form, whatever the client asked for, and for the side band that
+// carries progress.
 func upstreamCommands(shallow []string, c gitCommand, client commandList) []byte {
 	capabilities := "report-status side-band-64k object-format=sha1 agent=sam"
 	for _, optional := range []string{"quiet", "atomic"} {

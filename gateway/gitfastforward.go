@@ -23,12 +23,14 @@ const (
 	fastForwardHint = "fetch, build on top of %s and push again; SAM does not rewrite a branch that it did not create"
 )
 
-// spoolFastForward reads the pack to a temporary file and looks whether it shows c to be a fast-forward. If so, it returns the file at its
-// start (it has no name any more; closing it frees it); if not, the reason to tell. An error says that reading or spooling failed.
+// spoolFastForward reads the pack to a temporary file and looks whether it shows c to be a fast-forward. If so, it
+// returns the file at its start (it has no name any more; closing it frees it); if not, the reason to tell. An error
+// says that reading or spooling failed.
 //
-// Nothing in the push protocol asks a server to refuse a rewrite, so the proof must be here. A commit's id is the hash of
-// its parents' ids among others: if a walk from the new commit over commits in the pack names the old one as a parent, the old
-// one is an ancestor, whatever else the pack may hold. That the branch is still at the old one is compared by upstream, atomically.
+// Nothing in the push protocol asks a server to refuse a rewrite, so the proof must be here. A commit's id is the hash
+// of its parents' ids among others: if a walk from the new commit over commits in the pack names the old one as a
+// parent, the old one is an ancestor, whatever else the pack may hold. That the branch is still at the old one is
+// compared by upstream, atomically.
 func (g *Git) spoolFastForward(ctx context.Context, pack io.Reader, c gitCommand) (*os.File, string, error) {
 	f, err := os.CreateTemp(g.SpoolDir, "sam-push-*.pack")
 	if err != nil {
@@ -68,8 +70,8 @@ func (g *Git) spoolFastForward(ctx context.Context, pack io.Reader, c gitCommand
 
 func short(id string) string { return id[:10] }
 
-// packShowsAncestor walks from a commit to its parents as far as the pack has them and says whether it met ancestor. False means that
-// the pack does not show it: the way may lead over commits that only upstream has.
+// packShowsAncestor walks from a commit to its parents as far as the pack has them and says whether it met ancestor.
+// False means that the pack does not show it: the way may lead over commits that only upstream has.
 func packShowsAncestor(ctx context.Context, pack io.ReadSeeker, ancestor, from plumbing.Hash) (bool, error) {
 	index := packIndex{
 		scanner:  packfile.NewScanner(pack),
@@ -237,8 +239,8 @@ func applyDelta(base, delta []byte) ([]byte, error) {
 	return data, nil
 }
 
-// commitParents reads a commit the way git does: the parents stand right after the tree and nowhere else. A line that looks
-// like one further down, in a message say, is none.
+// commitParents reads a commit the way git does: the parents stand right after the tree and nowhere else. A line that
+// looks like one further down, in a message say, is none.
 func commitParents(data []byte) []plumbing.Hash {
 	head, rest, _ := strings.Cut(string(data), "\n")
 	if tree, ok := strings.CutPrefix(head, "tree "); !ok || !isSHA1(tree) {

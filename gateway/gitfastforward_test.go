@@ -103,7 +103,8 @@ func TestADeltaThatGrowsWithoutBoundIsRefused(t *testing.T) {
 	}
 }
 
-// FuzzPackShowsAncestor: a hostile pack makes an error or a no, not a panic, and no yes without a commit that hashes to its name.
+// FuzzPackShowsAncestor: a hostile pack makes an error or a no, not a panic, and no yes without a commit that hashes to
+// its name.
 func FuzzPackShowsAncestor(f *testing.F) {
 	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00"))
 	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01\x10\x78\x9c\x03\x00\x00\x00\x00\x01"))

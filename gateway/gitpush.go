@@ -119,7 +119,8 @@ func refuse(grant Grant, list commandList) func(gitCommand) string {
 	}
 }
 
-// push sends the first command of list and the pack upstream and records the outcome. It returns "ok", or the reason to tell.
+// push sends the first command of list and the pack upstream and records the outcome. It returns "ok", or the reason to
+// tell.
 func (g *Git) push(r *gitRequest, to *reply, list commandList, pack *upload) string {
 	ctx, command := r.Context(), list.commands[0]
 	fail := func(err error, token string) string {
@@ -215,8 +216,8 @@ func (g *Git) send(r *gitRequest, to *reply, commands []byte, pack io.ReadCloser
 	return "", fmt.Errorf("upstream's report does not settle %s (unpack %s)", r.grant.Branch, oneLine(report.UnpackStatus))
 }
 
-// landed says whether upstream has the update although it gave no usable answer. It asks even when the client is gone: git would find
-// the branch up to date the next time, and the push would never be recorded.
+// landed says whether upstream has the update although it gave no usable answer. It asks even when the client is gone:
+// git would find the branch up to date the next time, and the push would never be recorded.
 func (g *Git) landed(ctx context.Context, grant Grant, c gitCommand, token string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()

@@ -72,7 +72,8 @@ func (p *reply) band(channel sideband.Channel, data []byte) {
 	}
 }
 
-// report tells what became of every ref: "ok", or a reason that git shows in brackets. Nobody may be reading the pack any more.
+// report tells what became of every ref: "ok", or a reason that git shows in brackets. Nobody may be reading the pack
+// any more.
 func (p *reply) report(unpack string, commands []gitCommand, status func(gitCommand) string) {
 	rs := packp.NewReportStatus()
 	rs.UnpackStatus = oneLine(unpack)

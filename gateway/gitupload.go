@@ -13,9 +13,10 @@ var (
 	errUploadStopped  = errors.New("the upload was stopped")
 )
 
-// upload is a request body on its way upstream, with a bound. Two things make it more than a limited reader. An HTTP transport may go on
-// reading a body after it has returned: stop makes sure that nobody does, so that the handler may drain the connection or return. And
-// once a handler begins its answer, Go's server itself takes what is unread of the body: done says when the answer may begin.
+// upload is a request body on its way upstream, with a bound. Two things make it more than a limited reader. An HTTP
+// transport may go on reading a body after it has returned: stop makes sure that nobody does, so that the handler may
+// drain the connection or return. And once a handler begins its answer, Go's server itself takes what is unread of the
+// body: done says when the answer may begin.
 type upload struct {
 	mu      sync.Mutex
 	r       io.Reader
@@ -62,8 +63,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// stop waits for a Read under way, which the end of the request's context bounds, and fails all that come later. It returns
-// how reading had ended: nil if it had not, io.EOF if all was read.
+// stop waits for a Read under way, which the end of the request's context bounds, and fails all that come later. It
+// returns how reading had ended: nil if it had not, io.EOF if all was read.
 func (u *upload) stop() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,8 +79,8 @@ func (u *upload) tooLarge() bool {
 	return errors.Is(u.err, errUploadTooLarge)
 }
 
-// drain reads what is left of a refused push. Git looks at the answer only when it has sent everything, so an answer given
-// early would show as a broken connection. Whoever sends more than the bounds gets that.
+// drain reads what is left of a refused push. Git looks at the answer only when it has sent everything, so an answer
+// given early would show as a broken connection. Whoever sends more than the bounds gets that.
 func drain(w http.ResponseWriter, r *gitRequest) {
 	if r.Context().Err() != nil {
 		w.Header().Set("Connection", "close")

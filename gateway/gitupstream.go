@@ -162,7 +162,8 @@ func (g *Git) tip(ctx context.Context, grant Grant, token string) (string, error
 	return tip, nil
 }
 
-// findRef reads a receive-pack advertisement up to the named ref. An advertisement that ends early is an error, not an absent ref.
+// findRef reads a receive-pack advertisement up to the named ref. An advertisement that ends early is an error, not an
+// absent ref.
 func findRef(advertisement io.Reader, name string) (string, error) {
 	s := pktline.NewScanner(advertisement)
 	flushes := 0 // one ends the service's announcement, the second the refs

@@ -11,7 +11,7 @@ import (
 
 // Why a link is ended that has done nothing wrong.
 var (
-	errReplaced = errors.New("the node has dialled again")
+	errReplaced = errors.New("a newer link has dialled with this node's credential")
 	errStopping = errors.New("this replica is stopping; dial again")
 )
 

@@ -1,5 +1,6 @@
 // Package gateway is the one door that nodes knock at: the node's WebSocket (link.go, links.go), tokens to fetch a mirror with,
-// and the git broker (git*.go), which is a workspace's only remote. A node dials in; nothing dials a node.
+// the git broker (git*.go), which is a workspace's only remote, and the model broker (model*.go), which is its only way to a
+// model. A node dials in; nothing dials a node.
 //
 // What a node says is untrusted beyond its own tasks: every request is checked against the task's record, which says on
 // which node and in which epoch it runs now.
@@ -28,6 +29,7 @@ type Store interface {
 	NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, onStart []task.Effect) error
 	RenewFor(ctx context.Context, node string, id task.ID, epoch int64) error
 	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
+	RecordUsage(ctx context.Context, id task.ID, epoch int64, u task.Usage) error
 	NodeLinked(ctx context.Context, n task.Node) error
 	NodeBeat(ctx context.Context, name string) error
 	NodeUnlinked(ctx context.Context, name string) error
@@ -52,6 +54,7 @@ type Options struct {
 	Keys   Keys
 	Author Author
 	HTTP   *http.Client // for the git broker's way to GitHub
+	Model  *Model       // what NewModel returned; nil: requests for a model are refused, with what to do
 }
 
 // Gateway serves the nodes of one replica.
@@ -80,6 +83,7 @@ func New(o Options) *Gateway {
 	g.mux.HandleFunc("POST "+wire.FetchTokenPath, g.serveFetchToken)
 	git := NewGit(brokered{g}, brokered{g}, brokered{g}, o.HTTP)
 	g.mux.Handle(wire.GitPath, git.Handler())
+	g.mux.Handle(wire.ModelPath, o.Model.handler(brokered{g}, brokered{g}))
 	return g
 }
 

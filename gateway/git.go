@@ -160,26 +160,29 @@ func (g *Git) granted(serve func(http.ResponseWriter, *gitRequest)) http.Handler
 			Int64("repository", grant.RepositoryID).Int64("installation", grant.Installation).Logger()
 		ctx = log.WithContext(ctx)
 
-		// The request's bound replaces the server's own timeouts. A context does not interrupt a read from a stalled client,
-		// a deadline does; what is left of writing time is for telling the client.
-		conn := http.NewResponseController(w)
-		_ = conn.SetReadDeadline(time.Time{})
-		_ = conn.SetWriteDeadline(time.Time{})
-		cut := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			defer close(cut)
-			_ = conn.SetReadDeadline(time.Now())
-			_ = conn.SetWriteDeadline(time.Now().Add(limits.DrainTime))
-		})
-		defer func() {
-			if !stop() {
-				<-cut
-			}
-			_ = conn.SetWriteDeadline(time.Time{}) // the connection may serve other requests
-		}()
-
+		defer untimed(ctx, w, limits.DrainTime)()
 		serve(w, &gitRequest{Request: r.WithContext(ctx), grant: grant, limits: limits, log: &log})
 	})
+}
+
+// untimed replaces the server's own timeouts by the end of ctx, until the returned func is called. A context does not
+// interrupt a read from a stalled client, a deadline does; telling is what is left of writing time for telling the client.
+func untimed(ctx context.Context, w http.ResponseWriter, telling time.Duration) (restore func()) {
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Time{})
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		_ = conn.SetReadDeadline(time.Now())
+		_ = conn.SetWriteDeadline(time.Now().Add(telling))
+	})
+	return func() {
+		if !stop() {
+			<-cut
+		}
+		_ = conn.SetWriteDeadline(time.Time{}) // the connection may serve other requests
+	}
 }
 
 // refuseEntry answers a request that Authorize did not admit. Only a request without credentials is asked for some:

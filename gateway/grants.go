@@ -10,7 +10,8 @@ import (
 	"sam/task"
 )
 
-// brokered is what the git broker asks of the gateway: who may do what, with which token, and where it is written down.
+// brokered is what the git and the model broker ask of the gateway: who may do what, with which token, and where it is
+// written down.
 type brokered struct{ *Gateway }
 
 const headsPrefix = "refs/heads/"
@@ -55,4 +56,9 @@ func (b brokered) PushToken(ctx context.Context, g Grant) (string, error) {
 // RecordPush implements GitRecords.
 func (b brokered) RecordPush(ctx context.Context, g Grant, p Push) error {
 	return b.store.RecordPush(ctx, task.ID(g.Task), g.Epoch, strings.TrimPrefix(p.Ref, headsPrefix), p.New)
+}
+
+// RecordUsage implements modelRecords.
+func (b brokered) RecordUsage(ctx context.Context, g Grant, u task.Usage) error {
+	return b.store.RecordUsage(ctx, task.ID(g.Task), g.Epoch, u)
 }

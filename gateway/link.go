@@ -171,7 +171,7 @@ func (l *link) resume(ctx context.Context, spools []wire.Ref) ([]wire.Resume, er
 		if err != nil {
 			return nil, err
 		}
-		wanted = append(wanted, wire.Resume{Ref: ref, After: t.Last})
+		wanted = append(wanted, wire.Resume{Ref: ref, After: t.Last, Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node)})
 	}
 	return wanted, nil
 }

@@ -108,6 +108,12 @@ func TestAWelcomeNamesTheSpoolsThatAreStillWantedAndFromWhere(t *testing.T) {
 	_, welcome := w.link("local", refOf(cancelled), refOf(preparing), refOf(elsewhere), refOf(waiting), refOf(lost),
 		wire.Ref{Task: string(running.ID), Epoch: running.Epoch + 1}, refOf(running), wire.Ref{Task: "tnone", Epoch: 1})
 	want := []wire.Resume{{Ref: refOf(preparing), After: 0}, {Ref: refOf(waiting), After: 3}, {Ref: refOf(running), After: 3}}
+	for i, resumed := range welcome.Resume { // each with the token that its workspace has
+		if resumed.Token == "" {
+			t.Errorf("%s is resumed without its token", resumed.Task)
+		}
+		welcome.Resume[i].Token = ""
+	}
 	if !slices.Equal(welcome.Resume, want) {
 		t.Errorf("resumes %+v, want %+v", welcome.Resume, want)
 	}
@@ -200,7 +206,7 @@ func TestTheNewestLinkOfANodeWins(t *testing.T) {
 	w := newNodeWorld(t)
 	older, _ := w.link("local")
 	newer, _ := w.link("local")
-	older.refused("dialled again")
+	older.refused("a newer link has dialled")
 	w.until("the older link is gone", func() bool { return w.links() == 1 })
 	if n := w.node("local"); n.State != task.NodeReady {
 		t.Errorf("once the older link is closed the node is %s", n.State)

@@ -30,11 +30,13 @@ const (
 const MaxFrame = 1 << 20
 
 // LinkPath is where the gateway serves the node's WebSocket; FetchTokenPath where a node asks by POST (FetchTokenRequest)
-// for a token to fetch its mirror with; GitPath is the git broker's root, followed by the task's id.
+// for a token to fetch its mirror with; GitPath is the git broker's root and ModelPath the model broker's, each followed by
+// the task's id.
 const (
 	LinkPath       = "/node/v1/link"
 	FetchTokenPath = "/node/v1/fetch-token"
 	GitPath        = "/git/"
+	ModelPath      = "/model/"
 )
 
 // TaskTokenHeader carries the token of a task on what sam node forwards for a workspace. The node's own credential is in
@@ -101,6 +103,8 @@ type Welcome struct {
 type Resume struct {
 	Ref
 	After int64 `json:"after"`
+	// Token is the task's again: a node that has restarted goes on with the attempt, and has stored no token.
+	Token string `json:"token,omitempty"`
 }
 
 // Events carries a run of an attempt's events in order, numbered by their seq.

@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"sam/task"
+)
+
+// ModelOptions are what a Model is made of.
+type ModelOptions struct {
+	BaseURL string // of the Messages API, e.g. https://api.anthropic.com; a path in it is kept
+	Key     string // the operator's, sent as x-api-key; it never reaches a node
+	Prices  Prices
+	HTTP    *http.Client // its transport alone is used
+}
+
+// Model is the model broker: a workspace's only way to a model. It speaks Anthropic's Messages API on both sides, adds the
+// operator's key, passes answers through as they come, and meters what each of them used.
+//
+//	workspace -> node's forwarder -> Model -> Anthropic
+//
+//	POST /model/{task}/anthropic/v1/messages
+//	POST /model/{task}/anthropic/v1/messages/count_tokens
+//	GET  /model/{task}/anthropic/v1/models, /v1/models/{id}
+//
+// What it refuses itself has the API's error shape. Usage is what the answer tells, also when it breaks off: a stream that
+// ends before its last delta counts with the output it had told by then, which is less than was made.
+type Model struct {
+	base   *url.URL
+	key    string
+	prices Prices
+	client *http.Client
+
+	unknown sync.Map // names of models without a price that were told of in the log
+}
+
+// NewModel checks the address and the key. The error is for the operator and does not hold the key.
+func NewModel(o ModelOptions) (*Model, error) {
+	base, err := url.Parse(o.BaseURL)
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
+		return nil, fmt.Errorf("the model's address %q is not an http or https address without credentials", o.BaseURL)
+	}
+	if o.Key == "" || strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the model's key is empty, or holds what no key holds")
+	}
+	return &Model{
+		base: base, key: o.Key, prices: o.Prices,
+		client: &http.Client{
+			Transport:     o.HTTP.Transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would take the key elsewhere
+		},
+	}, nil
+}
+
+// modelRecords remembers what was used. It may be called after the client has gone.
+type modelRecords interface {
+	RecordUsage(ctx context.Context, g Grant, u task.Usage) error
+}
+
+// Bounds of one request to the model.
+const (
+	maxModelRequest = 32 << 20         // its body, in bytes: what the API itself takes
+	maxModelTime    = time.Hour        // the whole of it: the longest answer at a slow pace
+	modelTelling    = 30 * time.Second // for telling the client of its end
+)
+
+// modelRequest is one admitted request.
+type modelRequest struct {
+	*http.Request
+	grant   Grant
+	records modelRecords
+	path    string // upstream, escaped
+}
+
+// handler serves the routes. A nil Model refuses them all, with what to do about it.
+func (m *Model) handler(grants GitGrants, records modelRecords) http.Handler {
+	const root = "/model/{task}/anthropic/v1/"
+	mux := http.NewServeMux()
+	handle := func(pattern string, upstream func(*http.Request) string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			grant, err := grants.Authorize(r, r.PathValue("task"))
+			switch {
+			case err != nil:
+				asModelError(r, err).tell(w)
+			case m == nil:
+				errNoModel().tell(w)
+			default:
+				m.serve(r.Context(), w, &modelRequest{Request: r, grant: grant, records: records, path: upstream(r)})
+			}
+		})
+	}
+	always := func(path string) func(*http.Request) string { return func(*http.Request) string { return path } }
+	handle("POST "+root+"messages", always("v1/messages"))
+	handle("POST "+root+"messages/count_tokens", always("v1/messages/count_tokens"))
+	handle("GET "+root+"models", always("v1/models"))
+	handle("GET "+root+"models/{id}", func(r *http.Request) string { return "v1/models/" + url.PathEscape(r.PathValue("id")) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { errNoSuchModelPath().tell(w) })
+	return mux
+}
+
+func (m *Model) serve(ctx context.Context, w http.ResponseWriter, r *modelRequest) {
+	ctx, cancel := context.WithTimeout(ctx, maxModelTime)
+	defer cancel()
+	log := zerolog.Ctx(ctx).With().Str("task", r.grant.Task).Int64("epoch", r.grant.Epoch).Logger()
+	ctx = log.WithContext(ctx)
+	defer untimed(ctx, w, modelTelling)()
+	r.Request = r.WithContext(ctx)
+
+	response, err := m.send(ctx, w, r)
+	if err != nil {
+		var told *modelError
+		if !errors.As(err, &told) {
+			told = errModelAway(http.StatusBadGateway, "SAM cannot reach the model at the moment; try again shortly")
+		}
+		if ctx.Err() == nil {
+			log.Warn().Int("status", told.status).Err(scrubbed(err, m.key)).Msg("request to the model failed")
+		}
+		told.tell(w)
+		return
+	}
+	defer response.Body.Close()
+	meter := newMeter(response.Header.Get("Content-Type"))
+	broken := pass(w, response, meter)
+	m.record(ctx, r, meter)
+	if broken != nil {
+		if ctx.Err() == nil {
+			log.Warn().Err(broken).Msg("the model's answer broke off")
+		}
+		panic(http.ErrAbortHandler) // an answer that is ended in order would look whole
+	}
+}
+
+// record writes down what an answer used. The client may be gone by now, and the money too.
+func (m *Model) record(ctx context.Context, r *modelRequest, meter *meter) {
+	if meter.end(); !meter.seen {
+		return
+	}
+	price, known := m.prices.of(meter.model)
+	log := zerolog.Ctx(ctx)
+	if _, told := m.unknown.LoadOrStore(keepName(meter.model), nil); !known && !told {
+		log.Warn().Str("model", keepName(meter.model)).Msg("the model has no price in model.prices: it is reckoned as the dearest there")
+	}
+	used := meter.usage(price)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modelTelling)
+	defer cancel()
+	if err := r.records.RecordUsage(ctx, r.grant, used); err != nil {
+		log.Error().Err(err).Interface("usage", used).Msg("what a request to the model used is not recorded")
+		return
+	}
+	log.Debug().Interface("usage", used).Msg("request to the model metered")
+}
+
+// keepName is a model's name as far as a name goes.
+func keepName(model string) string { return strings.ToValidUTF8(model[:min(len(model), 80)], "") }

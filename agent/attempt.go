@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,25 @@ import (
 
 // attempt is one start of a task on this node, from its command to its Finished.
 type attempt struct {
-	start wire.Start
-	spool *spool
-	stop  context.CancelCauseFunc // with a *stopped
-	ended chan struct{}
+	start  wire.Start
+	spool  *spool
+	parked *parked                 // nil for one that begins in this process
+	stop   context.CancelCauseFunc // with a *stopped
+	ended  chan struct{}
+
+	pass   int  // events of the driver's that the spool has already: it tells them again
+	pushed bool // the push is recorded already
+}
+
+// emit takes an event of the driver's, or passes over one that an earlier process has taken.
+func (a *attempt) emit(ctx context.Context, e task.Event) error {
+	if a.pass > 0 && e.Kind != task.Finished {
+		if a.spool.takes(e) { // what is not whole was left out then, too
+			a.pass--
+		}
+		return nil
+	}
+	return a.record(ctx, e)
 }
 
 // record takes an event of the driver's. How the attempt ended is not a driver's to record. An event that is not whole, as
@@ -46,9 +62,6 @@ type stopped struct {
 
 func (s *stopped) Error() string { return s.reason }
 
-// pushLimit bounds the whole of pushing, tries included.
-const pushLimit = 5 * time.Minute
-
 // attempt goes the whole way of an attempt and ends its spool with one Finished, unless the node agent itself is told to
 // end: then the next process finds the spool open and says that the attempt is lost.
 func (n *Node) attempt(ctx context.Context, a *attempt, earlier <-chan struct{}) {
@@ -64,6 +77,9 @@ func (n *Node) attempt(ctx context.Context, a *attempt, earlier <-chan struct{})
 		return
 	}
 	n.finish(context.WithoutCancel(ctx), a, end)
+	if err := n.records.remove(a.start.Ref); err != nil {
+		log.Warn().Err(err).Msg("an attempt that is over may be looked for after a restart")
+	}
 }
 
 // finish records how the attempt ended. A disk that is full may have room again: without its Finished the attempt would
@@ -115,43 +131,115 @@ func (n *Node) outcome(ctx context.Context, a *attempt, earlier <-chan struct{})
 
 // steps are mirror, workspace, agent and push. An error is of the steps before the agent.
 func (n *Node) steps(ctx context.Context, a *attempt) (task.End, error) {
+	unlock := func() {}
+	if a.parked != nil {
+		unlock = a.parked.unlock
+	}
+	defer func() { unlock() }()
 	driver, err := n.drivers.find(a.start.Agent)
+	var workspace Workspace
+	var from heads
+	if a.parked != nil {
+		var broken error
+		from = a.parked.record.heads()
+		workspace, broken = n.takeUp(ctx, a)
+		err = cmp.Or(err, broken)
+	} else {
+		if err := cmp.Or(err, n.isolates(driver)); err != nil {
+			return task.End{}, err
+		}
+		if from, err = n.mirror(ctx, a); err != nil {
+			return task.End{}, err
+		}
+		began := time.Now()
+		if unlock, err = n.workspaces.locks.lock(ctx, a.start.Thread); err != nil {
+			unlock = func() {}
+			return task.End{}, err
+		}
+		workspace, err = n.workspace(ctx, a, driver, from, began)
+	}
+	if workspace != nil {
+		defer func() { n.giveBack(ctx, a, workspace) }()
+	}
 	if err != nil {
 		return task.End{}, err
 	}
+	return n.drive(ctx, a, driver, workspace, from), nil
+}
+
+// isolates refuses an agent that may do anything where nothing keeps it in.
+func (n *Node) isolates(driver Driver) error {
+	if driver == nil || !driver.Real() || n.workspaces.kind != KindProcess || n.options.UnsafeNoIsolation {
+		return nil
+	}
+	return gaveUpError(fmt.Sprintf("This node has no container engine, and %s is not run without one: nothing would keep it from the rest of the machine. "+
+		"Install Docker on the node and start sam node again, or start it with --unsafe-no-isolation if all that is on the machine may be the agent's.", driver.Name()))
+}
+
+// mirror brings the mirror up to date and records it.
+func (n *Node) mirror(ctx context.Context, a *attempt) (heads, error) {
 	began := time.Now()
 	token, err := n.gateway.fetchToken(ctx, a.start.Ref)
 	if err != nil {
-		return task.End{}, err
+		return heads{}, err
 	}
 	from, err := n.mirrors.fetch(ctx, a.start, token)
 	if err != nil {
-		return task.End{}, err
+		return heads{}, err
 	}
-	if err := a.spool.append(stepped(task.StepMirror, began, from.note(a.start))); err != nil {
-		return task.End{}, err
-	}
+	return from, a.spool.append(stepped(task.StepMirror, began, from.note(a.start)))
+}
 
-	began = time.Now()
-	unlock, err := n.workspaces.locks.lock(ctx, a.start.Thread)
+// workspace makes the workspace and records it, and what the next process needs should this one end. It may return both a
+// workspace and an error.
+func (n *Node) workspace(ctx context.Context, a *attempt, driver Driver, from heads, began time.Time) (Workspace, error) {
+	made, note, err := n.workspaces.make(ctx, a.start, from)
 	if err != nil {
-		return task.End{}, err
+		return nil, err
 	}
-	defer unlock()
-	workspace, note, err := n.workspaces.make(ctx, a.start, from)
-	if err != nil {
-		return task.End{}, err
+	if driver.Real() && made.Kind() == KindProcess {
+		note = strings.Join(nonEmpty("NO ISOLATION: the agent runs as the node's own user, because the node was started with --unsafe-no-isolation", note), "; ")
 	}
-	defer func() {
-		if err := workspace.Close(context.WithoutCancel(ctx)); err != nil {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("workspace not closed in order")
-		}
-	}()
 	if err := a.spool.append(stepped(task.StepWorkspace, began, note)); err != nil {
-		return task.End{}, err
+		return made, err
 	}
+	if made.Kind() == KindDocker {
+		return made, n.records.write(newRecord(a.start, from, a.spool.position()))
+	}
+	return made, nil
+}
 
-	end, err := driver.Run(ctx, workspace, a.start, func(e task.Event) error { return a.record(ctx, e) })
+// takeUp goes on with an attempt that another process began.
+func (n *Node) takeUp(ctx context.Context, a *attempt) (Workspace, error) {
+	w := n.workspaces.attach(a.start, a.parked.record.heads(), a.parked.container)
+	pass, pushed, err := a.spool.since(a.parked.record.Before)
+	if err != nil {
+		return w, err
+	}
+	a.pass, a.pushed = pass, pushed
+	zerolog.Ctx(ctx).Info().Int("events", pass).Msg("the attempt goes on where an earlier process left it")
+	if err := n.workspaces.connect(ctx, w, a.start); err != nil {
+		return w, err
+	}
+	return w, w.ready(ctx)
+}
+
+// giveBack closes the workspace, unless the attempt is to be gone on with by another process.
+func (n *Node) giveBack(ctx context.Context, a *attempt, w Workspace) {
+	var why *stopped
+	leaving, can := w.(interface{ leave(context.Context) error })
+	if can && ctx.Err() != nil && !errors.As(context.Cause(ctx), &why) {
+		if err := leaving.leave(context.WithoutCancel(ctx)); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("workspace not left in order")
+		}
+		return
+	}
+	n.workspaces.settle(context.WithoutCancel(ctx), a.start, w)
+}
+
+// drive runs the agent in its workspace and pushes what it committed.
+func (n *Node) drive(ctx context.Context, a *attempt, driver Driver, w Workspace, from heads) task.End {
+	end, err := driver.Run(ctx, w, a.start, func(e task.Event) error { return a.emit(ctx, e) })
 	var why *stopped
 	switch {
 	case end.Outcome == task.Done: // even if it was about to be stopped
@@ -162,7 +250,7 @@ func (n *Node) steps(ctx context.Context, a *attempt) (task.End, error) {
 	case end.Outcome == "":
 		end.Outcome, end.Reason = task.Died, "The agent ended without saying how."
 	}
-	return n.deliver(ctx, a, workspace, from, end), nil
+	return n.deliver(ctx, a, w, from, end)
 }
 
 func (h heads) note(s wire.Start) string {
@@ -170,93 +258,6 @@ func (h heads) note(s wire.Start) string {
 		return fmt.Sprintf("%s at %.8s", s.Branch, h.branch)
 	}
 	return fmt.Sprintf("%s at %.8s", s.Base, h.base)
-}
-
-// deliver pushes what was committed, however the agent ended, so that no work is lost, and says what stays behind.
-func (n *Node) deliver(ctx context.Context, a *attempt, w Workspace, from heads, end task.End) task.End {
-	if cause := context.Cause(ctx); cause != nil {
-		var why *stopped
-		if !errors.As(cause, &why) || !why.keep {
-			return end
-		}
-		ctx = context.WithoutCancel(ctx) // stopped on request: what was committed is still worth pushing
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, pushLimit, errors.New("it took longer than "+pushLimit.String()))
-	defer cancel()
-	began := time.Now()
-	head, dirty, err := workState(ctx, w)
-	if err != nil {
-		return worsen(end, task.Died, "What the agent left in its workspace cannot be read: "+sentence(err))
-	}
-	end.Left = dirty
-	was := from.branch
-	if was == "" {
-		was = from.base // a branch that does not exist yet and would add nothing
-	}
-	note := "nothing new was committed"
-	if head != was {
-		if err := pushHead(ctx, w, a.start.Branch); err != nil {
-			return pushFailed(end, a.start.Branch, err)
-		}
-		note = fmt.Sprintf("%s at %.8s", a.start.Branch, head)
-	}
-	if dirty {
-		note += "; uncommitted changes stay behind in the workspace"
-	}
-	if err := a.spool.append(stepped(task.StepPush, began, note)); err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("push not recorded")
-	}
-	return end
-}
-
-// workState is the commit that the workspace is at, and whether something in it is not committed.
-func workState(ctx context.Context, w Workspace) (head string, dirty bool, err error) {
-	out, err := output(ctx, w, "git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal")
-	if err != nil {
-		return "", false, err
-	}
-	for line := range strings.Lines(out) {
-		line = strings.TrimSpace(line)
-		if oid, ok := strings.CutPrefix(line, "# branch.oid "); ok {
-			head = oid
-		} else if !strings.HasPrefix(line, "#") {
-			dirty = true
-		}
-	}
-	return head, dirty, nil
-}
-
-// pushHead pushes without the workspace's own hooks: one that fails must not lose the work.
-func pushHead(ctx context.Context, w Workspace, branch string) error {
-	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 15 * time.Second, 0} {
-		_, err := output(ctx, w, "git", "push", "--no-verify", "--quiet", "origin", "HEAD:refs/heads/"+branch)
-		var failed *gitError
-		if err == nil || pause == 0 || !errors.As(err, &failed) || !passing(failed.words) {
-			return err
-		}
-		if err := after(ctx, pause); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func pushFailed(end task.End, branch string, err error) task.End {
-	outcome := task.Died
-	var failed *gitError
-	if errors.As(err, &failed) && !passing(failed.words) {
-		outcome = task.GaveUp // refused: another attempt would meet the same
-	}
-	return worsen(end, outcome, fmt.Sprintf("The work is committed but could not be pushed to %s: %s", branch, sentence(err)))
-}
-
-// worsen adds what went wrong after the agent to its end: an end that was well becomes outcome.
-func worsen(end task.End, outcome task.Outcome, reason string) task.End {
-	if end.Outcome == task.Done {
-		end.Outcome = outcome
-	}
-	end.Reason = strings.Join(nonEmpty(end.Reason, reason), "\n\n")
-	return end
 }
 
 func nonEmpty(all ...string) []string {

@@ -321,11 +321,18 @@ func TestABranchThatWasDeletedOnTheServerIsBegunAnew(t *testing.T) {
 	}
 }
 
+// broken is a driver with a bug.
+type broken struct{ clumsy }
+
+func (broken) Run(context.Context, Workspace, wire.Start, func(task.Event) error) (task.End, error) {
+	panic("out of order")
+}
+
 func TestABreakOfOursEndsTheAttemptAsDied(t *testing.T) {
 	t.Parallel()
 	g := newTestGateway(t)
 	newUpstream(t, g)
-	n := startNode(g, nodeOptions(g, t.TempDir()), func(n *Node) { n.workspaces = nil })
+	n := startNode(g, nodeOptions(g, t.TempDir()), func(n *Node) { n.drivers = newDrivers(broken{}) })
 	t.Cleanup(n.stop)
 	s := start(g, "tpanic", 1, "demo: pretend")
 	g.command(frame(s))
@@ -338,6 +345,7 @@ func TestABreakOfOursEndsTheAttemptAsDied(t *testing.T) {
 type clumsy struct{}
 
 func (clumsy) Name() string { return "demo" }
+func (clumsy) Real() bool   { return false }
 
 func (clumsy) Run(_ context.Context, _ Workspace, _ wire.Start, emit func(task.Event) error) (task.End, error) {
 	if err := emit(finished(task.End{Outcome: task.Done})); err == nil {
@@ -378,6 +386,7 @@ func TestAnAgentThatSpeaksBadlyDoesNotSpoilItsSpool(t *testing.T) {
 type committer struct{}
 
 func (committer) Name() string { return "demo" }
+func (committer) Real() bool   { return false }
 
 func (committer) Run(ctx context.Context, w Workspace, _ wire.Start, emit func(task.Event) error) (task.End, error) {
 	if _, err := output(ctx, w, "git", "commit", "--quiet", "--allow-empty", "--message=halfway"); err != nil {

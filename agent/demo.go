@@ -13,11 +13,10 @@ import (
 )
 
 // demoDriver runs the built-in agent, `sam demo-agent`, as a process in the workspace.
-type demoDriver struct {
-	executable string // of sam
-}
+type demoDriver struct{}
 
 func (demoDriver) Name() string { return "demo" }
+func (demoDriver) Real() bool   { return false }
 
 // demoLine is one line of the demo agent's own format; see package demo.
 type demoLine struct {
@@ -62,7 +61,8 @@ func (d demoDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit fun
 	}
 	words := &tail{max: 8 << 10}
 	exit, err := w.Exec(ctx, Command{
-		Args:  []string{d.executable, "demo-agent"},
+		Args:  []string{w.Sam(), "demo-agent"},
+		Key:   agentKey,
 		Stdin: bytes.NewReader(input),
 		Stdout: &lines{max: maxLine, each: func(line []byte, long bool) {
 			if e, said := d.translate(line, long, words); said != nil {

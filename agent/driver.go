@@ -15,9 +15,16 @@ import (
 type Driver interface {
 	// Name is how a task asks for this agent.
 	Name() string
+	// Real reports whether what it runs is driven by a model, which may do anything: it needs an isolated workspace. The
+	// demo's agent knows what it does.
+	Real() bool
 	// Run runs the agent until it has ended and returns how, by the agent's own word. It emits Stepped with StepAgent as
 	// soon as the agent's process runs, and events as they happen; an error of emit means that nothing more can be
 	// recorded, and ends the agent. The end of ctx stops it. The error says that the agent could not be run.
+	//
+	// Where the workspace outlives sam node (Command.Key), Run is called again after a restart and is given the agent's
+	// output from its first byte. Its events must then be the same ones, in the same order: the attempt passes over those it
+	// has. So no event may come of a clock, but one that ends the attempt.
 	Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error) (task.End, error)
 }
 

@@ -18,22 +18,27 @@ import (
 	"sam/agent/wire"
 )
 
-// forward is the one way out of a workspace: a listener on loopback that carries its git to the gateway's broker, and
-// nothing else. The workspace shows the task's token; towards the gateway that moves into a header of its own, beside
+// forward is the one way out of a workspace: it carries its git and its agent's model requests to the gateway's brokers,
+// and nothing else. The workspace shows the task's token; towards the gateway that moves into a header of its own, beside
 // the node's credential, which the workspace never sees.
 type forward struct {
-	address string
+	address string // host and port, as programs in the workspace reach it
 	task    string
 	server  *http.Server
 	served  chan struct{}
 }
 
-// startForward listens until close.
+// startForward listens on a loopback port of the node's until close.
 func startForward(ctx context.Context, gateway *gatewayClient, task, token string) (*forward, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the workspace: %w", err)
 	}
+	return forwardOn(ctx, listener, listener.Addr().String(), gateway, task, token), nil
+}
+
+// forwardOn serves a listener until close, which closes it. address is what programs in the workspace dial.
+func forwardOn(ctx context.Context, listener net.Listener, address string, gateway *gatewayClient, task, token string) *forward {
 	log := zerolog.Ctx(ctx)
 	quiet := stdlog.New(log, "", 0)
 	proxy := &httputil.ReverseProxy{
@@ -45,20 +50,21 @@ func startForward(ctx context.Context, gateway *gatewayClient, task, token strin
 				}
 			}
 			r.Out.Header.Del("Cookie")
+			r.Out.Header.Del("X-Api-Key")
 			r.Out.Header.Set(wire.TaskTokenHeader, token)
 			r.Out.Header.Set("Authorization", gateway.authorization())
 		},
 		Transport:     gateway.transport(),
-		FlushInterval: -1, // git shows progress while it goes
+		FlushInterval: -1, // git shows progress while it goes, and a model what it thinks
 		ErrorLog:      quiet,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() == nil {
-				log.Warn().Err(err).Msg("the gateway cannot be reached for a workspace's git")
+				log.Warn().Err(err).Msg("the gateway cannot be reached for a workspace")
 			}
 			http.Error(w, "sam node cannot reach its gateway", http.StatusBadGateway)
 		},
 	}
-	f := &forward{address: listener.Addr().String(), task: task, served: make(chan struct{})}
+	f := &forward{address: address, task: task, served: make(chan struct{})}
 	f.server = &http.Server{
 		Handler:           f.only(token, proxy),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -71,35 +77,38 @@ func startForward(ctx context.Context, gateway *gatewayClient, task, token strin
 			log.Error().Err(err).Msg("the workspace's way to the gateway broke")
 		}
 	}()
-	return f, nil
+	return f
 }
 
-// root is what git is to send the token to; url is the workspace's origin.
-func (f *forward) root() string { return "http://" + f.address + "/" }
-func (f *forward) url() string  { return "http://" + f.address + wire.GitPath + f.task }
+// base is the forwarder's address; root is what git is to send the token to.
+func (f *forward) base() string { return "http://" + f.address }
+func (f *forward) root() string { return f.base() + "/" }
 
-// only lets through what bears the token and asks for the task's own repository.
+// only lets through what bears the token and asks for the task's own repository or its model.
 func (f *forward) only(token string, next http.Handler) http.Handler {
-	prefix := wire.GitPath + f.task + "/"
+	git, model := wire.GitPath+f.task+"/", wire.ModelPath+f.task+"/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(shown(r)), []byte(token)) != 1 || token == "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="SAM"`)
-			http.Error(w, "this is for the task's own git, which has its token", http.StatusUnauthorized)
+			http.Error(w, "this is for the task's own programs, which have its token", http.StatusUnauthorized)
 			return
 		}
 		plain := r.URL.RawPath == "" && path.Clean(r.URL.Path) == r.URL.Path
-		if !plain || !strings.HasPrefix(r.URL.Path, prefix) {
-			http.Error(w, "only the task's own repository is here: "+f.url(), http.StatusNotFound)
+		if !plain || !strings.HasPrefix(r.URL.Path, git) && !strings.HasPrefix(r.URL.Path, model) {
+			http.Error(w, "only the task's own repository and model are here: "+git+" and "+model, http.StatusNotFound)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// shown is the token that a request shows: the password of Basic, or Bearer.
+// shown is the token that a request shows: the password of Basic, Bearer, or an API key.
 func shown(r *http.Request) string {
 	if _, password, ok := r.BasicAuth(); ok {
 		return password
+	}
+	if key := r.Header.Get("X-Api-Key"); key != "" {
+		return key
 	}
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return token

@@ -11,14 +11,14 @@ import (
 	"sam/agent/wire"
 )
 
-func TestTheForwarderCarriesTheTasksOwnGitAndNothingElse(t *testing.T) {
+func TestTheForwarderCarriesTheTasksOwnGitAndModelAndNothingElse(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Seen-Authorization", r.Header.Get("Authorization"))
 		w.Header().Set("Seen-Token", strings.Join(r.Header.Values(wire.TaskTokenHeader), ","))
-		w.Header().Set("Seen-Other", r.Header.Get("Sam-Other")+r.Header.Get("Cookie"))
+		w.Header().Set("Seen-Other", r.Header.Get("Sam-Other")+r.Header.Get("Cookie")+r.Header.Get("X-Api-Key"))
 		_, _ = io.WriteString(w, r.URL.RequestURI())
 	}))
 	defer behind.Close()
@@ -42,6 +42,10 @@ func TestTheForwarderCarriesTheTasksOwnGitAndNothingElse(t *testing.T) {
 	}{
 		{"with the token as a password", "/git/tmine/info/refs?service=git-upload-pack", func(r *http.Request) { r.SetBasicAuth("sam", taskToken) }, 200},
 		{"with the token as bearer", "/git/tmine/git-upload-pack", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+taskToken) }, 200},
+		{"its model, with the token as a key", "/model/tmine/anthropic/v1/messages?beta=true", func(r *http.Request) { r.Header.Set("X-Api-Key", taskToken) }, 200},
+		{"its model, with the token as bearer", "/model/tmine/anthropic/v1/messages", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+taskToken) }, 200},
+		{"another task's model", "/model/tother/anthropic/v1/messages", func(r *http.Request) { r.Header.Set("X-Api-Key", taskToken) }, 404},
+		{"its model, with another key", "/model/tmine/anthropic/v1/messages", func(r *http.Request) { r.Header.Set("X-Api-Key", "guess") }, 401},
 		{"without a token", "/git/tmine/info/refs", func(*http.Request) {}, 401},
 		{"with another token", "/git/tmine/info/refs", func(r *http.Request) { r.SetBasicAuth("sam", "guess") }, 401},
 		{"of another task", "/git/tother/info/refs", func(r *http.Request) { r.SetBasicAuth("sam", taskToken) }, 404},
@@ -90,7 +94,7 @@ func TestAGatewayThatIsAwayIsABadGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url()+"/info/refs", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.base()+wire.GitPath+"tmine/info/refs", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -284,7 +284,7 @@ func (g *testGateway) welcome(ctx context.Context, conn *websocket.Conn) (next m
 		welcome := wire.Welcome{Protocol: g.protocol, BeatSeconds: 1}
 		for _, ref := range hello.Hello.Spools {
 			if after, wanted := g.after[ref]; wanted {
-				welcome.Resume = append(welcome.Resume, wire.Resume{Ref: ref, After: after + int64(len(g.events[ref]))})
+				welcome.Resume = append(welcome.Resume, wire.Resume{Ref: ref, After: after + int64(len(g.events[ref])), Token: taskToken})
 			}
 		}
 		for ref, after := range g.after {

@@ -129,7 +129,7 @@ func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, 
 	}
 	hello := wire.Frame{Type: wire.TypeHello, Hello: &wire.Hello{
 		Protocols: protocols, Node: n.options.Name, Version: n.options.Version, Slots: n.options.Slots,
-		Workspace: kindProcess, Agents: n.drivers.names(), Mirrors: n.mirrors.held(), Spools: spools,
+		Workspace: n.workspaces.kind, Agents: n.drivers.names(), Mirrors: n.mirrors.held(), Spools: spools,
 	}}
 	if err := n.say(limited, conn, hello); err != nil {
 		return nil, err
@@ -146,27 +146,25 @@ func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, 
 		return nil, fmt.Errorf("the gateway chose protocol %d, this node speaks %d to %d: install the same release on both",
 			welcome.Protocol, wire.Oldest, wire.Version)
 	}
-	return welcome, n.place(welcome, spools)
+	return welcome, n.place(ctx, welcome, spools)
 }
 
 // place resumes the spools that the gateway names, and drops those of ours that it does not.
-func (n *Node) place(welcome *wire.Welcome, ours []wire.Ref) error {
-	wanted := map[wire.Ref]int64{}
+func (n *Node) place(ctx context.Context, welcome *wire.Welcome, ours []wire.Ref) error {
+	wanted := map[wire.Ref]wire.Resume{}
 	for _, r := range welcome.Resume {
-		wanted[r.Ref] = r.After
+		wanted[r.Ref] = r
 	}
 	for _, ref := range ours {
-		after, ok := wanted[ref]
+		r, ok := wanted[ref]
 		if !ok {
-			if err := n.forget(ref); err != nil {
+			if err := n.forget(ctx, ref); err != nil {
 				return err
 			}
 			continue
 		}
-		if spool := n.spools.get(ref); spool != nil {
-			if err := spool.resume(after, lostWith()); err != nil {
-				return err
-			}
+		if err := n.resume(ctx, r); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -198,7 +196,7 @@ func (n *Node) obey(ctx context.Context, conn *websocket.Conn, frame wire.Frame)
 		n.end(frame.Stop.Ref, &stopped{reason: frame.Stop.Reason, keep: true})
 		return n.done(ctx, conn, frame.Stop.Command)
 	case wire.TypeDrop:
-		return n.forget(frame.Drop.Ref)
+		return n.forget(ctx, frame.Drop.Ref)
 	case wire.TypeAck:
 		if spool := n.spools.get(frame.Ack.Ref); spool != nil {
 			return spool.ack(frame.Ack.Seq)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -26,9 +27,23 @@ type Options struct {
 	Version    string       // of sam
 	Dir        string       // where mirrors, workspaces and spools are; made when missing
 	Slots      int          // attempts that may run at once; 1 when not positive
-	Executable string       // path of the sam binary, which is also the demo agent
+	Executable string       // path of the sam binary, which is also the demo agent and a container's first process
 	HTTP       *http.Client // nil: one of the node's own
+
+	// Workspace is KindDocker, KindProcess, or WorkspaceAuto for docker where an engine answers when the node starts. Empty
+	// is KindProcess. In a process workspace a real agent is refused, unless UnsafeNoIsolation lets it run all the same, as
+	// the node's user.
+	Workspace         string
+	UnsafeNoIsolation bool
+	Agents            string  // where agents are installed, once for all tasks; empty: agents in Dir
+	Engine            string  // address of the container engine; empty: as DOCKER_HOST says, else the usual socket
+	Image             string  // of containers; empty: DefaultImage
+	Memory            int64   // of a container, in bytes; 4 GiB when not positive
+	CPUs              float64 // of a container; 2 when not positive
 }
+
+// WorkspaceAuto lets the node find out which kind of workspace it can make.
+const WorkspaceAuto = "auto"
 
 // Node is `sam node`. It is made by New and run once.
 type Node struct {
@@ -37,7 +52,10 @@ type Node struct {
 	mirrors    *mirrors
 	workspaces *workspaces
 	drivers    drivers
+	records    records
 	pace       pace
+
+	parked map[wire.Ref]*parked // by Run before the first link, then by the link alone
 
 	spools *spools         // opened by Run
 	ending <-chan struct{} // closed when Run is to return
@@ -57,6 +75,9 @@ func New(o Options) (*Node, error) {
 	if o.Name == "" {
 		return nil, errors.New("the node has no name")
 	}
+	if err := o.settle(); err != nil {
+		return nil, err
+	}
 	gateway, err := newGatewayClient(o.Gateway, o.Token, o.HTTP)
 	if err != nil {
 		return nil, err
@@ -65,22 +86,57 @@ func New(o Options) (*Node, error) {
 		return nil, fmt.Errorf("find the node's folder: %w", err)
 	}
 	folder := func(name string) string { return filepath.Join(o.Dir, name) }
-	for _, name := range []string{"spools", "mirrors", "workspaces", "home"} {
+	if o.Agents == "" {
+		o.Agents = folder("agents")
+	}
+	if o.Agents, err = filepath.Abs(o.Agents); err != nil {
+		return nil, fmt.Errorf("find the folder of agents: %w", err)
+	}
+	if err := os.MkdirAll(o.Agents, 0o755); err != nil { //nolint:gosec // programs without a secret, that the users of containers run
+		return nil, fmt.Errorf("make the folder of agents: %w", err)
+	}
+	for _, name := range []string{"spools", "mirrors", "workspaces", "home", "attempts", "run"} {
 		if err := os.MkdirAll(folder(name), 0o700); err != nil {
 			return nil, fmt.Errorf("make the node's folders: %w", err)
 		}
 	}
 	outside := git{home: folder("home")}
 	return &Node{
-		options:    o,
-		gateway:    gateway,
-		mirrors:    &mirrors{dir: folder("mirrors"), git: outside},
-		workspaces: &workspaces{dir: folder("workspaces"), git: outside, gateway: gateway},
-		drivers:    newDrivers(demoDriver{executable: o.Executable}),
-		pace:       usualPace(),
-		running:    map[string]*attempt{},
-		seen:       map[string]int64{},
+		options: o,
+		gateway: gateway,
+		mirrors: &mirrors{dir: folder("mirrors"), git: outside},
+		workspaces: &workspaces{
+			dir: folder("workspaces"), runs: folder("run"), agents: o.Agents, sam: o.Executable,
+			git: outside, gateway: gateway, kind: KindProcess,
+		},
+		drivers: newDrivers(demoDriver{}, newClaudeDriver(o.Agents)),
+		records: records{folder("attempts")},
+		parked:  map[wire.Ref]*parked{},
+		pace:    usualPace(),
+		running: map[string]*attempt{},
+		seen:    map[string]int64{},
 	}, nil
+}
+
+// settle checks what kind of workspace is asked for, and fills in what is not said about containers.
+func (o *Options) settle() error {
+	switch o.Workspace {
+	case "":
+		o.Workspace = KindProcess
+	case KindProcess, KindDocker, WorkspaceAuto:
+	default:
+		return fmt.Errorf("there is no workspace of the kind %q: it is %s, %s or %s", o.Workspace, WorkspaceAuto, KindDocker, KindProcess)
+	}
+	if o.Image == "" {
+		o.Image = DefaultImage
+	}
+	if o.Memory <= 0 {
+		o.Memory = defaultMemory
+	}
+	if o.CPUs <= 0 {
+		o.CPUs = min(defaultCPUs, float64(runtime.NumCPU())) // an engine refuses more than there are
+	}
+	return nil
 }
 
 // Run holds the link and works until ctx ends, then stops the agents and returns when everything has ended. A link that
@@ -101,7 +157,19 @@ func (n *Node) Run(ctx context.Context) error {
 	for _, left := range n.spools.list() {
 		n.seen[left.ref.Task] = max(n.seen[left.ref.Task], left.ref.Epoch)
 	}
-	log.Info().Str("gateway", n.options.Gateway).Int("slots", n.options.Slots).Int("spools", len(n.spools.refs())).Msg("node started")
+	err = n.equip(ctx)
+	defer n.workspaces.close()
+	if err == nil {
+		err = n.park(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	}
+	log.Info().Str("gateway", n.options.Gateway).Int("slots", n.options.Slots).Int("spools", len(n.spools.refs())).
+		Str("workspace", n.workspaces.kind).Int("parked", len(n.parked)).Msg("node started")
 	n.keepLink(ctx)
 	n.work.Wait()
 	n.options.HTTP.CloseIdleConnections()
@@ -144,18 +212,23 @@ func (n *Node) take(ctx context.Context, s wire.Start) error {
 		log.Error().Int("slots", n.options.Slots).Msg("start refused: every slot is taken")
 		return spool.append(finished(task.End{Outcome: task.Lost, Reason: "every slot of the node is taken"}))
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	a := &attempt{start: s, spool: spool, stop: stop, ended: make(chan struct{})}
-	n.running[s.Task] = a
 	var before <-chan struct{}
 	if replaced {
 		before = earlier.ended
 	}
+	n.begin(ctx, &attempt{start: s, spool: spool}, before)
+	return nil
+}
+
+// begin runs an attempt once before, which may be nil, is closed. The caller holds n.mu.
+func (n *Node) begin(ctx context.Context, a *attempt, before <-chan struct{}) {
+	ctx, stop := context.WithCancelCause(ctx)
+	a.stop, a.ended = stop, make(chan struct{})
+	n.running[a.start.Task] = a
 	n.work.Go(func() {
 		defer stop(nil)
 		n.attempt(ctx, a, before)
 	})
-	return nil
 }
 
 // release gives the attempt's slot back.
@@ -177,9 +250,9 @@ func (n *Node) end(ref wire.Ref, why *stopped) {
 }
 
 // forget stops what still runs of an attempt and drops its spool.
-func (n *Node) forget(ref wire.Ref) error {
+func (n *Node) forget(ctx context.Context, ref wire.Ref) error {
 	n.end(ref, &stopped{reason: "The task is over."})
-	return n.spools.drop(ref)
+	return errors.Join(n.discard(ctx, ref), n.spools.drop(ref))
 }
 
 // beat is how the node is.

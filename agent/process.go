@@ -15,7 +15,11 @@ import (
 type Command struct {
 	Args []string // looked up in the workspace's PATH
 	Env  []string // added to the workspace's own environment
-	// Stdin, nil for none. Stdout and Stderr may be nil; what is written to them comes in the program's own chunks, and a
+	// Key names a program that may outlive sam node, where the workspace does: called again with the key of a program that
+	// was started before, Exec gives its output from the first byte instead of starting it again, and passes over the input
+	// it has. Whatever is left of such a program, daemons too, ends with it. Empty for one that ends with sam node.
+	Key string
+	// Stdin, nil for none; one that can be closed is closed when the program has ended. Stdout and Stderr may be nil; what is written to them comes in the program's own chunks, and a
 	// writer that blocks holds the program up.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -37,6 +41,16 @@ func (e Exit) String() string {
 		return fmt.Sprintf("was ended by signal %d (%s)", int(e.Signal), e.Signal)
 	}
 	return fmt.Sprintf("ended with exit code %d", e.Code)
+}
+
+// agentKey is the key of the agent itself: there is one in each attempt's workspace.
+const agentKey = "agent"
+
+// closeInput ends a read of a program's input that nobody will take.
+func closeInput(input io.Reader) {
+	if open, ok := input.(io.Closer); ok {
+		_ = open.Close()
+	}
 }
 
 // patience is how long each rung of the stop ladder waits before the next.
@@ -86,6 +100,7 @@ func run(ctx context.Context, dir string, env []string, cmd Command, wait patien
 	climb(ctx, exited, group, cmd.Interrupt, wait)
 	// The leader is dead but not yet reaped, so its number cannot have been given to another group.
 	kill(group, syscall.SIGKILL)
+	closeInput(cmd.Stdin)
 	if err := c.Wait(); c.ProcessState == nil {
 		return Exit{}, fmt.Errorf("wait for %s: %w", cmd.Args[0], err)
 	}

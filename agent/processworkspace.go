@@ -15,13 +15,12 @@ const (
 	waitTerminate = 5 * time.Second
 )
 
-// kindProcess is the kind of workspace that has no isolation: programs run as the node's own user.
-const kindProcess = "process"
-
 // processWorkspace runs programs as processes of the node, with an environment of their own.
 type processWorkspace struct {
 	tree    string
 	env     []string
+	agents  string
+	sam     string
 	forward *forward // nil: no way to the gateway
 	wait    patience
 }
@@ -33,7 +32,16 @@ func newProcessWorkspace(tree, home string, more []string, forward *forward) *pr
 	}
 }
 
-func (w *processWorkspace) Kind() string { return kindProcess }
+func (w *processWorkspace) Kind() string   { return KindProcess }
+func (w *processWorkspace) Agents() string { return w.agents }
+func (w *processWorkspace) Sam() string    { return w.sam }
+
+func (w *processWorkspace) Broker() string {
+	if w.forward == nil {
+		return ""
+	}
+	return w.forward.base()
+}
 
 func (w *processWorkspace) Exec(ctx context.Context, cmd Command) (Exit, error) {
 	return run(ctx, w.tree, w.env, cmd, w.wait)

@@ -148,16 +148,9 @@ func (s *spool) write(e task.Event) error {
 	case s.ended:
 		return errEnded
 	}
-	e.Seq = s.last + 1
-	if e.At.IsZero() {
-		e.At = time.Now().UTC()
-	}
-	data, err := encode(e)
+	data, err := s.line(e)
 	if err != nil {
 		return err
-	}
-	if _, err := task.ParseEvent(data); err != nil {
-		return err // the gateway would refuse it, and all that comes after
 	}
 	data = append(data, '\n')
 	if _, err := s.file.WriteAt(data, s.size); err != nil {
@@ -169,6 +162,30 @@ func (s *spool) write(e task.Event) error {
 	s.ended = e.Kind == task.Finished
 	s.changed()
 	return nil
+}
+
+// line is the event as the next one in the file, or an error that wraps task.ErrEvent.
+func (s *spool) line(e task.Event) ([]byte, error) {
+	e.Seq = s.last + 1
+	if e.At.IsZero() {
+		e.At = time.Now().UTC()
+	}
+	data, err := encode(e)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := task.ParseEvent(data); err != nil {
+		return nil, err // the gateway would refuse it, and all that comes after
+	}
+	return data, nil
+}
+
+// takes reports whether the event is one that append would take.
+func (s *spool) takes(e task.Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.line(e)
+	return err == nil
 }
 
 // resume sets what a new link sends first: the event after the last one that the gateway has stored. An attempt that

@@ -20,55 +20,93 @@ type Workspace interface {
 	// The end of ctx stops it: its own interrupt, SIGTERM, SIGKILL, each after a grace. The error means that it could not
 	// be run; how it ended is in Exit.
 	Exec(ctx context.Context, cmd Command) (Exit, error)
-	// Kind is what the node reports: "process" for programs of the node's own user, without isolation.
+	// Kind is what the node reports: KindProcess or KindDocker.
 	Kind() string
+	// Broker is the base address of the node's forwarder as programs in the workspace reach it, without a slash at the end.
+	// With the task's token it carries the task's git and its model requests.
+	Broker() string
+	// Agents is the folder of the node's installed agents, and Sam the path of the sam binary, as programs in the workspace
+	// see them.
+	Agents() string
+	Sam() string
 	// Close gives back what the workspace holds of the node, at the latest when ctx ends. The working tree stays for a
 	// follow-up.
 	Close(ctx context.Context) error
 }
 
+// The kinds of workspace. In a process workspace programs run as the node's own user, without isolation; in a docker
+// workspace they run in an unprivileged container.
+const (
+	KindProcess = "process"
+	KindDocker  = "docker"
+)
+
 // maxKept is how many workspaces with work that was never pushed are kept for a thread.
 const maxKept = 3
+
+// pushedSuffix names a file beside a tree, which says that no work in it is only there. It is gone before anything may
+// write to the tree again.
+const pushedSuffix = ".pushed"
 
 // workspaces are the working trees on this node, one for each thread.
 type workspaces struct {
 	dir     string
+	runs    string // folders of the containers' sockets
+	agents  string
+	sam     string
 	git     git
 	gateway *gatewayClient
-	locks   locks // one attempt at a time in each thread's
+	kind    string          // of what make makes; set when the node runs
+	engine  *engine         // of KindDocker
+	ending  <-chan struct{} // closed when the node is to end
+	locks   locks           // one attempt at a time in each thread's
 }
+
+// close gives back what belongs to the process.
+func (w *workspaces) close() {
+	if w.engine != nil {
+		_ = w.engine.client.Close()
+	}
+}
+
+func (w *workspaces) tree(thread string) string { return filepath.Join(w.dir, thread) }
+func (w *workspaces) home(thread string) string { return w.tree(thread) + ".home" }
 
 // make makes the workspace of an attempt: a fresh clone of the mirror that borrows its objects, on the task's branch. The
 // caller holds the thread's lock. note says what became of an earlier workspace, when that is worth telling.
-func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made *processWorkspace, note string, err error) {
-	tree := filepath.Join(w.dir, s.Thread)
-	home := tree + ".home"
+func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made Workspace, note string, err error) {
+	if w.kind == KindDocker {
+		return w.makeDocker(ctx, s, from)
+	}
+	tree, home := w.tree(s.Thread), w.home(s.Thread)
 	scratch := filepath.Join(home, "tmp") // emptied between attempts; the rest of home stays for a follow-up
 	if err := errors.Join(removeAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
 		return nil, "", fmt.Errorf("make the workspace's home: %w", err)
 	}
-	if note, err = w.clear(ctx, tree, home); err != nil {
+	note, err = w.clear(tree, func() bool { return precious(ctx, newProcessWorkspace(tree, home, nil, nil)) })
+	if err != nil {
 		return nil, "", err
 	}
 	forward, err := startForward(ctx, w.gateway, s.Task, s.Token)
 	if err != nil {
 		return nil, "", err
 	}
-	made = newProcessWorkspace(tree, home, append(workspaceGit(s, forward).env(), "GIT_TERMINAL_PROMPT=0"), forward)
-	if err := w.clone(ctx, s, tree, from, forward.url()); err != nil {
-		_ = made.Close(ctx)
+	process := newProcessWorkspace(tree, home, append(workspaceGit(s, forward.root()).env(), "GIT_TERMINAL_PROMPT=0"), forward)
+	process.agents, process.sam = w.agents, w.sam
+	if err := w.clone(ctx, s, tree, from, forward.base()+wire.GitPath+s.Task); err != nil {
+		_ = process.Close(ctx)
 		return nil, "", fmt.Errorf("make workspace: %w", err)
 	}
-	return made, note, nil
+	return process, note, nil
 }
 
 // workspaceGit is what git in the workspace is given by its environment: whom commits are by, and the task's token, which
-// it sends to the forwarder only.
-func workspaceGit(s wire.Start, forward *forward) gitConfig {
+// it sends to the forwarder, at root, only.
+func workspaceGit(s wire.Start, root string) gitConfig {
 	return gitConfig{
 		{"user.name", s.AuthorName},
 		{"user.email", s.AuthorEmail},
-		bearing(forward.root(), "sam", s.Token),
+		bearing(root, "sam", s.Token),
 	}
 }
 
@@ -114,13 +152,14 @@ func quotedInConfig(value string) string {
 	return `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
 }
 
-// clear makes room for a fresh tree. One that holds work which is nowhere else is moved aside, and the oldest of those
-// goes when they are too many.
-func (w *workspaces) clear(ctx context.Context, tree, home string) (note string, err error) {
+// clear makes room for a fresh tree. One that holds work which is nowhere else, as precious says, is moved aside, and the
+// oldest of those goes when they are too many.
+func (*workspaces) clear(tree string, precious func() bool) (note string, err error) {
+	pushed := os.Remove(tree+pushedSuffix) == nil
 	if _, err := os.Lstat(tree); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if !w.precious(ctx, tree, home) {
+	if pushed || !precious() {
 		if err := removeAll(tree); err != nil {
 			return "", fmt.Errorf("remove the thread's earlier workspace: %w", err)
 		}
@@ -166,10 +205,9 @@ func keptOf(tree string) ([]int, error) {
 	return found, nil
 }
 
-// precious reports whether the tree holds something uncommitted, or a commit (a stash too) that origin was not seen to
-// have. What cannot be told is taken for precious. Git is asked inside the workspace: its configuration is the agent's.
-func (w *workspaces) precious(ctx context.Context, tree, home string) bool {
-	workspace := newProcessWorkspace(tree, home, nil, nil)
+// precious reports whether the workspace holds something uncommitted, or a commit (a stash too) that origin was not seen
+// to have. What cannot be told is taken for precious. Git is asked inside the workspace: its configuration is the agent's.
+func precious(ctx context.Context, workspace Workspace) bool {
 	for _, args := range [][]string{
 		{"git", "status", "--porcelain", "--untracked-files=normal"},
 		{"git", "rev-list", "--max-count=1", "--all", "--not", "--remotes=origin"},

@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sam/agent/wire"
+)
+
+// record is what another process of sam node needs to go on with an attempt whose workspace outlives this one. It holds
+// no secret: the task's token comes with the next link.
+type record struct {
+	Start  wire.Start `json:"start"` // without its token
+	Mirror string     `json:"mirror"`
+	Base   string     `json:"base"`
+	Branch string     `json:"branch"`
+	Before int64      `json:"before"` // number of the last event before the driver's first
+}
+
+func (r record) heads() heads { return heads{mirror: r.Mirror, base: r.Base, branch: r.Branch} }
+
+func newRecord(s wire.Start, from heads, before int64) record {
+	s.Token = ""
+	return record{Start: s, Mirror: from.mirror, Base: from.base, Branch: from.branch, Before: before}
+}
+
+// records are files, one for each attempt that can be gone on with.
+type records struct{ dir string }
+
+func (r records) path(ref wire.Ref) string {
+	return filepath.Join(r.dir, fmt.Sprintf("%s.%d.json", ref.Task, ref.Epoch))
+}
+
+// write puts the record on the disk, whole or not at all.
+func (r records) write(one record) error {
+	data, err := json.Marshal(one)
+	if err != nil {
+		return fmt.Errorf("note the attempt: %w", err)
+	}
+	path := r.path(one.Start.Ref)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return fmt.Errorf("note the attempt: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("note the attempt: %w", err)
+	}
+	return nil
+}
+
+func (r records) remove(ref wire.Ref) error {
+	if err := os.Remove(r.path(ref)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget the attempt: %w", err)
+	}
+	return nil
+}
+
+// all reads what an earlier process left. What cannot be read is removed: its attempt cannot be gone on with.
+func (r records) all() ([]record, error) {
+	files, err := os.ReadDir(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for attempts: %w", err)
+	}
+	var found []record
+	for _, file := range files {
+		path := filepath.Join(r.dir, file.Name())
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("look for attempts: %w", err)
+		}
+		var one record
+		if strings.HasSuffix(path, ".json") && json.Unmarshal(data, &one) == nil && r.path(one.Start.Ref) == path {
+			found = append(found, one)
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("look for attempts: %w", err)
+		}
+	}
+	return found, nil
+}

@@ -39,7 +39,7 @@ tools: ## fetch what the tests and linters need into .cache
 	@scripts/tools
 
 screenshots: ## take the pictures of docs/images anew, with Chromium
-	go test ./app -count=1 -run TestAPersonWatches -screenshots ../docs/images
+	go test ./app -count=1 -run "TestAPersonWatches|TestTheRealAgent" -screenshots ../docs/images
 
 clean: ## remove what was built; fetched tools stay in .cache
 	rm -rf bin

@@ -109,7 +109,7 @@ func TestThePartsRunApartAsTheDocumentationSays(t *testing.T) {
 	}, "serve", "--config", filepath.Join(dir, "sam.yml"))
 	serve.line(t, "SAM is ready to serve")
 	node := startSam(t, []string{
-		"SAM_GATEWAY=http://" + public, "SAM_TOKEN_FILE=" + filepath.Join(dir, "node-token"), "SAM_DIR=" + filepath.Join(dir, "node"),
+		"SAM_GATEWAY=http://" + public, "SAM_TOKEN_FILE=" + filepath.Join(dir, "node-token"), "SAM_DIR=" + filepath.Join(dir, "node"), "SAM_WORKSPACE=process",
 	}, "node")
 	node.line(t, "linked to the gateway")
 

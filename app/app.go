@@ -49,6 +49,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &code):
 		return int(code)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "sam: told to stop before it was done")
+		return 1
 	default:
 		fmt.Fprintln(stderr, "sam: "+err.Error())
 		return 1
@@ -73,7 +76,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newNode(), newDemo(), newSandbox(), newDemoAgent())
+	root.AddCommand(newServe(), newNode(), newDemo(), newSandbox(), newDemoAgent(), newShim())
 	return root
 }
 

@@ -96,6 +96,9 @@ func (b *tab) picture(name string) {
 	if *screenshots == "" {
 		return
 	}
+	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`window.scrollTo(0, 0), true`)); err != nil {
+		b.t.Fatalf("scroll to the top of %s: %v", name, err)
+	}
 	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatalf("picture of %s: %v", name, err)

@@ -25,6 +25,7 @@ type demoFlags struct {
 	agent   string
 	request string
 	listen  string
+	unsafe  bool
 	verbose bool
 }
 
@@ -50,7 +51,8 @@ func newDemo() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "do the job by itself, print one JSON object, and exit 0 only if the pull request holds the commit")
-	cmd.Flags().StringVar(&f.agent, "agent", "demo", "the coding `AGENT`: demo")
+	cmd.Flags().StringVar(&f.agent, "agent", demoAgentName, "the coding `AGENT`: demo, or claude (on a scripted model, or on the real one where ANTHROPIC_API_KEY is set)")
+	cmd.Flags().BoolVar(&f.unsafe, unsafeFlag, false, "let a real agent run without a container where no engine answers")
 	cmd.Flags().StringVar(&f.request, "request", "add rate limiting to /api/upload", "with --once: what to ask for, `TEXT`")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:3000", "`ADDR` of GitHub's stand-in; a free port when it is taken, and with --once")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log everything that happens")
@@ -66,7 +68,7 @@ func runDemo(ctx context.Context, f demoFlags, out io.Writer) error {
 	} else {
 		f.listen = listenOr(ctx, f.listen)
 	}
-	return withWorld(ctx, worldOptions{listen: f.listen, agent: f.agent}, func(ctx context.Context, w *world) error {
+	return withWorld(ctx, worldOptions{listen: f.listen, agent: f.agent, unsafe: f.unsafe}, func(ctx context.Context, w *world) error {
 		if f.once {
 			return w.once(ctx, f.request, out)
 		}

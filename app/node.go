@@ -19,6 +19,7 @@ import (
 
 func newNode() *cobra.Command {
 	var path string
+	unsafe := false
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Run on a machine that is to do the work: dials the server and runs agents",
@@ -35,37 +36,44 @@ func newNode() *cobra.Command {
 				return err
 			}
 			ctx := newLog(c.Log, cmd.ErrOrStderr()).WithContext(cmd.Context())
-			return runNode(ctx, c.Gateway, token, c.Dir, c.Slots)
+			return runNode(ctx, agent.Options{
+				Gateway: c.Gateway, Token: token, Dir: c.Dir, Slots: c.Slots,
+				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe, Image: c.Image,
+			})
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", os.Getenv("SAM_NODE_CONFIG"), "the configuration `FILE` (YAML); also SAM_NODE_CONFIG")
+	cmd.Flags().BoolVar(&unsafe, unsafeFlag, false, "let a real agent run without a container, as this node's user, where no engine answers")
 	return cmd
 }
 
-// runNode is a node until ctx ends.
-func runNode(ctx context.Context, gateway, token, dir string, slots int) error {
-	name, _, ok := strings.Cut(token, ".")
-	if !ok {
+// unsafeFlag is the name of the flag that gives up isolation.
+const unsafeFlag = "unsafe-no-isolation"
+
+// runNode is a node until ctx ends. Its name comes with its credential; what runs in workspaces is this binary unless the
+// options name another.
+func runNode(ctx context.Context, o agent.Options) error {
+	var ok bool
+	if o.Name, _, ok = strings.Cut(o.Token, "."); !ok {
 		return errors.New("the node's credential is not one that a server wrote: it has no name before a dot")
 	}
-	executable, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find the path of sam: %w", err)
+	var err error
+	if o.Executable == "" {
+		if o.Executable, err = os.Executable(); err != nil {
+			return fmt.Errorf("find the path of sam: %w", err)
+		}
 	}
-	dir, err = filepath.Abs(dir)
-	if err != nil {
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return fmt.Errorf("find the node's folder: %w", err)
 	}
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
-	n, err := agent.New(agent.Options{
-		Gateway: gateway, Token: token, Name: name, Version: Version(), Dir: dir, Slots: slots,
-		Executable: executable, HTTP: &http.Client{Transport: transport},
-	})
+	o.Version, o.HTTP = Version(), &http.Client{Transport: transport}
+	n, err := agent.New(o)
 	if err != nil {
 		return err
 	}
-	zerolog.Ctx(ctx).Info().Str("node", name).Str("gateway", gateway).Str("dir", dir).Msg("the node starts")
+	zerolog.Ctx(ctx).Info().Str("node", o.Name).Str("gateway", o.Gateway).Str("dir", o.Dir).Msg("the node starts")
 	return n.Run(ctx)
 }
 

@@ -11,6 +11,9 @@ import (
 	"sam/sandbox/model"
 )
 
+// scriptedKey is long and odd: agents blank their key wherever its letters occur in what they print.
+const scriptedKey = "sk-ant-sandbox-q7vX2mWkR9tLz4Hn"
+
 func newSandboxModel() *cobra.Command {
 	var listen, key, scenario string
 	var names []string
@@ -39,7 +42,7 @@ func newSandboxModel() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:3001", "`ADDR` to listen on")
-	cmd.Flags().StringVar(&key, "key", "sk-ant-sandbox-of-sam-0001", "the API `KEY` that it takes")
+	cmd.Flags().StringVar(&key, "key", scriptedKey, "the API `KEY` that it takes")
 	cmd.Flags().StringVar(&scenario, "scenario", "", "always play this `SCENARIO`")
 	return cmd
 }

@@ -115,7 +115,12 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if err := writeToken(c.Node.TokenFile, s.token); err != nil {
 		return nil, err
 	}
+	model, err := newModel(c.Model, s.outbound)
+	if err != nil {
+		return nil, err
+	}
 	s.gateway = gateway.New(gateway.Options{
+		Model: model,
 		Store: s.store, GitHub: github, Keys: keys,
 		Author: gateway.Author{Name: github.Self().Login, Email: github.Self().Email},
 		HTTP:   &http.Client{Transport: s.outbound},
@@ -125,6 +130,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	public.Handle(githubapp.DefaultWebhookRoute, webhook)
 	public.Handle("/node/", s.gateway)
 	public.Handle(wire.GitPath, s.gateway)
+	public.Handle(wire.ModelPath, s.gateway)
 	if s.public, err = newDoor(ctx, "public", c.Public.Listen, public, hostOf(c.Public.URL)); err != nil {
 		return nil, err
 	}

@@ -25,6 +25,12 @@ import (
 // held against GitHub's own description.
 func inWorld(t *testing.T, use func(t *testing.T, w *world)) {
 	t.Helper()
+	inWorldOf(t, worldOptions{agent: demoAgentName}, use)
+}
+
+// inWorldOf is inWorld with options.
+func inWorldOf(t *testing.T, o worldOptions, use func(t *testing.T, w *world)) {
+	t.Helper()
 	description, err := contract.Installed()
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +38,9 @@ func inWorld(t *testing.T, use func(t *testing.T, w *world)) {
 	log := &bytes.Buffer{}
 	ctx := zerolog.New(zerolog.SyncWriter(log)).WithContext(t.Context())
 	before := description.Checked()
-	err = withWorld(ctx, worldOptions{
-		listen: "127.0.0.1:0", agent: "demo",
-		watch: func(h http.Handler) http.Handler { return description.Wrap(t, h) },
-	}, func(_ context.Context, w *world) error {
+	o.listen = "127.0.0.1:0"
+	o.watch = func(h http.Handler) http.Handler { return description.Wrap(t, h) }
+	err = withWorld(ctx, o, func(_ context.Context, w *world) error {
 		use(t, w)
 		return nil
 	})

@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"github.com/palantir/go-githubapp/githubapp"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"sam/agent"
 	"sam/config"
+	"sam/sandbox/model"
 	"sam/sandbox/redis"
 	"sam/sandbox/seed"
 	"sam/task"
@@ -27,6 +30,7 @@ type world struct {
 	redis   *redis.Server
 	hub     *hub
 	server  *server
+	model   string // what real agents ask: its name and address
 	project int64
 }
 
@@ -34,6 +38,10 @@ type world struct {
 type worldOptions struct {
 	listen string                          // address of GitHub's stand-in
 	agent  string                          // that tasks are given to
+	unsafe bool                            // a real agent may run without a container
+	binary string                          // what runs in containers as sam; empty: this program
+	engine string                          // address of the container engine; empty: the usual one
+	key    string                          // the server's key for the scripted model; empty: the right one
 	watch  func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
 }
 
@@ -60,7 +68,7 @@ func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *w
 	group.Go(func() error { return w.hub.serve(ctx) }) // the server asks it who it is before it serves itself
 	group.Go(func() error {
 		defer stop()
-		if err := w.serve(ctx, group, o.agent); err != nil {
+		if err := w.serve(ctx, group, o); err != nil {
 			return err
 		}
 		return use(ctx, w)
@@ -69,20 +77,26 @@ func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *w
 }
 
 // serve starts the server and the node, and waits until they know each other and the project.
-func (w *world) serve(ctx context.Context, group *errgroup.Group, agent string) error {
+func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions) error {
 	c, err := w.hub.configure(w.dir)
 	if err != nil {
 		return fmt.Errorf("write the App's credentials: %w", err)
 	}
-	c.Agent = agent
+	c.Agent = o.agent
 	c.Public.Listen, c.Dashboard.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Redis = config.Redis{Address: w.redis.Address, AllowLossy: !w.redis.Durable}
+	if err := w.chooseModel(ctx, group, o, &c.Model); err != nil {
+		return err
+	}
 	if w.server, err = newServer(ctx, c); err != nil {
 		return err
 	}
 	group.Go(func() error { return w.server.run(ctx) })
 	group.Go(func() error {
-		return runNode(ctx, w.server.public.url(), w.server.token, filepath.Join(w.dir, "node"), c.Node.Slots)
+		return runNode(ctx, agent.Options{
+			Gateway: w.server.public.url(), Token: w.server.token, Dir: filepath.Join(w.dir, "node"), Slots: c.Node.Slots,
+			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(),
+		})
 	})
 	if err := w.hub.install(w.server.public.url() + githubapp.DefaultWebhookRoute); err != nil {
 		return err
@@ -119,4 +133,55 @@ func until(ctx context.Context, is func() (bool, error)) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// demoAgentName is the agent that needs no model and no container.
+const demoAgentName = "demo"
+
+// workspaceFor is the kind of workspace that the world's node makes.
+func workspaceFor(o worldOptions) string {
+	if o.agent == demoAgentName {
+		return agent.KindProcess
+	}
+	return agent.WorkspaceAuto
+}
+
+// agentsFolder is where the demo keeps agents from one run to the next; empty where the user has no cache.
+func agentsFolder() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "sam", "agents")
+}
+
+// chooseModel points the server at the real model where the environment has a key for it, else at a scripted one.
+func (w *world) chooseModel(ctx context.Context, group *errgroup.Group, o worldOptions, c *config.Model) error {
+	if o.agent == demoAgentName {
+		return nil
+	}
+	key := os.Getenv("ANTHROPIC_API_KEY")
+	w.model = "Anthropic's, with the key of ANTHROPIC_API_KEY"
+	if key == "" {
+		if key = o.key; key == "" {
+			key = scriptedKey
+		}
+		m := model.New(model.Options{APIKey: scriptedKey, Log: *zerolog.Ctx(ctx)})
+		d, err := newDoor(ctx, "model", "127.0.0.1:0", m.Handler())
+		if err != nil {
+			m.Close()
+			return err
+		}
+		group.Go(func() error {
+			defer m.Close()
+			return d.serve(ctx)
+		})
+		c.Anthropic.BaseURL = d.url()
+		w.model = "scripted, at " + d.url()
+	}
+	c.Anthropic.KeyFile = filepath.Join(w.dir, "model-key")
+	if err := os.WriteFile(c.Anthropic.KeyFile, []byte(key+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write the model's key: %w", err)
+	}
+	return nil
 }

@@ -1,17 +1,27 @@
 package config
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Agent is the configuration of `sam node`.
 type Agent struct {
 	Gateway   string // the server's public address, http or https
 	TokenFile string // the node's credential, as the server wrote it
 	Dir       string // where mirrors, workspaces and spools are
 	Slots     int    // workspaces at once
-	Log       Log
+	// Workspace is what agents run in: docker, process, or auto for docker where an engine answers. In a process a real agent
+	// is refused, unless UnsafeNoIsolation lets it run all the same, as the node's user.
+	Workspace         string
+	UnsafeNoIsolation bool
+	Image             string // of containers; empty: the default image
+	Log               Log
 }
 
 // AgentDefaults are the values of what a node's configuration leaves out.
 func AgentDefaults() Agent {
-	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Log: Log{Level: "info", Format: "json"}}
+	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Log: Log{Level: "info", Format: "json"}}
 }
 
 // LoadAgent reads a node's configuration as Load does a server's.
@@ -29,6 +39,9 @@ func (a *Agent) settings() []setting {
 		{key: "token_file", value: &a.TokenFile, file: true},
 		{key: "dir", value: &a.Dir, file: true},
 		{key: "slots", value: &a.Slots},
+		{key: "workspace", value: &a.Workspace},
+		{key: "unsafe_no_isolation", value: &a.UnsafeNoIsolation},
+		{key: "image", value: &a.Image},
 		{key: "log.level", value: &a.Log.Level},
 		{key: "log.format", value: &a.Log.Format},
 	}
@@ -47,6 +60,9 @@ func (a *Agent) check() []Error {
 	}
 	if why := notSlots(a.Slots); why != "" {
 		wrong = append(wrong, Error{"slots", why})
+	}
+	if !slices.Contains([]string{"auto", "docker", "process"}, a.Workspace) {
+		wrong = append(wrong, Error{"workspace", fmt.Sprintf("%q is none of auto, docker, process", a.Workspace)})
 	}
 	return append(wrong, a.Log.check()...)
 }

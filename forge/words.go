@@ -140,6 +140,9 @@ func (p pages) statusText(t task.Task) string {
 	if t.Workspace != "" {
 		agent += ", workspace " + t.Workspace
 	}
+	if t.Exposed() {
+		agent += " (**not isolated** from the node)"
+	}
 	if t.Node != "" {
 		agent += ", node `" + t.Node + "`"
 	}
@@ -210,6 +213,9 @@ func (p pages) closingText(t task.Task) string {
 		if t.Head != "" {
 			fmt.Fprintf(&b, "\nWhat was committed is kept on the branch `%s`, up to commit %s.\n", t.Branch, t.Head)
 		}
+	}
+	if t.Exposed() {
+		b.WriteString("\nThe agent ran without a container, **not isolated** from the node: so the operator allowed.\n")
 	}
 	if link := p.link(t, "Every step of it"); link != "" {
 		fmt.Fprintf(&b, "\n%s\n", link)

@@ -257,3 +257,9 @@ func TestTheCostIsToldWhereThereIsOne(t *testing.T) {
 	golden(t, "status-paid", pages("").statusText(paid))
 	golden(t, "closing-paid", pages("").closingText(paid))
 }
+
+func TestAnAgentWithoutIsolationIsSaidToHaveHadNone(t *testing.T) {
+	exposed := told(task.Succeeded, func(t *task.Task) { t.Agent = "claude" })
+	golden(t, "status-exposed", pages("").statusText(exposed))
+	golden(t, "closing-exposed", pages("").closingText(exposed))
+}

@@ -100,6 +100,10 @@ type Spent struct {
 	MicroUSD   int64 `json:"micro_usd"`
 }
 
+// Exposed reports whether an agent that a model drives ran without isolation, as the node's own user. The demo's agent
+// knows what it does and needs none.
+func (t Task) Exposed() bool { return t.Workspace == "process" && t.Agent != "demo" }
+
 // Took is the time from acceptance to the final state; zero while the task is under way.
 func (t Task) Took() time.Duration {
 	at, ok := t.At[t.State]

@@ -1,0 +1,123 @@
+package app
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"sam/agent"
+	"sam/task"
+)
+
+// needsContainers skips a test where no container can run, and unsets what would reach the real model.
+func needsContainers(t *testing.T) {
+	t.Helper()
+	needsClaude(t)
+	if out, err := exec.CommandContext(t.Context(), "docker", "image", "inspect", agent.DefaultImage).CombinedOutput(); err != nil {
+		t.Skipf("NO CONTAINER ENGINE WITH THE IMAGE OF WORKSPACES ANSWERS, SO NO REAL AGENT RAN IN A CONTAINER: `make tools` as root on Debian prepares both (%s)", bytes.TrimSpace(out))
+	}
+}
+
+func needsClaude(t *testing.T) {
+	t.Helper()
+	t.Setenv("ANTHROPIC_API_KEY", "") // the tests ask the scripted model only
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("NO npm IS INSTALLED TO FETCH CLAUDE CODE WITH, SO NO REAL AGENT RAN")
+	}
+}
+
+// staticSam builds the program that is mounted into containers, once for all tests: the test binary needs a C library.
+var staticSam = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sam-static-")
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sam"), "sam")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	return filepath.Join(dir, "sam"), build.Run()
+})
+
+func inContainers(t *testing.T, o worldOptions, use func(t *testing.T, w *world)) {
+	t.Helper()
+	needsContainers(t)
+	binary, err := staticSam()
+	if err != nil {
+		t.Fatalf("build sam for containers: %v", err)
+	}
+	o.agent, o.binary = "claude", binary
+	inWorldOf(t, o, use)
+}
+
+func TestTheRealAgentInAContainerIsWatchedToItsPullRequest(t *testing.T) {
+	inContainers(t, worldOptions{}, func(t *testing.T, w *world) {
+		page := browse(t, 1280, 900)
+		done := page.watch(w, "add rate limiting to /api/upload")
+		s := summary{Commits: []string{}}
+		if err := w.verify(done, &s); err != nil {
+			t.Fatalf("%v: %+v", err, done)
+		}
+		if done.Workspace != agent.KindDocker || done.Agent != "claude" || done.Spent.Requests == 0 || done.Spent.MicroUSD == 0 {
+			t.Errorf("ended as %+v", done)
+		}
+		page.says("docker", "claude", "go test ./...", "Pull request #2", "$")
+		if len(w.comments(t, 1, "sam:closing:", "tokens in")) != 1 {
+			t.Errorf("the closing comment does not tell the cost: %+v", w.comments(t, 1))
+		}
+		page.picture("claude")
+		gapFree(t, w, done)
+		clone := filepath.Join(t.TempDir(), "clone")
+		w.git(t, "", "clone", "--quiet", "--branch", done.Branch, w.cloneURL(), clone)
+		tests := exec.CommandContext(t.Context(), "go", "test", "./...")
+		tests.Dir = clone
+		if out, err := tests.CombinedOutput(); err != nil {
+			t.Errorf("the branch's tests fail: %v\n%s", err, out)
+		}
+	})
+}
+
+func TestAWrongModelKeyIsToldAsWhatItIs(t *testing.T) {
+	inContainers(t, worldOptions{key: "sk-ant-of-somebody-else-9QzX"}, func(t *testing.T, w *world) {
+		w.say(t, maintainer, 1, "/sam add rate limiting to /api/upload")
+		done := w.ends(t, 1)[0]
+		if done.State != task.Failed || !strings.Contains(done.Failure, "key") || strings.Contains(done.Failure, "sk-ant") {
+			t.Errorf("ended as %+v", done)
+		}
+	})
+}
+
+func TestAnAgentThatOnlyClaimsToBeDoneIsNotBelieved(t *testing.T) {
+	inContainers(t, worldOptions{}, func(t *testing.T, w *world) {
+		w.say(t, maintainer, 1, "/sam scenario noop")
+		if done := w.ends(t, 1)[0]; done.State != task.Failed || !strings.Contains(done.Failure, "committed nothing") {
+			t.Errorf("ended as %+v", done)
+		}
+	})
+}
+
+func TestWithoutAnEngineARealAgentIsRefusedUnlessIsolationIsGivenUp(t *testing.T) {
+	needsClaude(t)
+	nowhere := worldOptions{agent: "claude", engine: "unix:///nonexistent/engine.sock"}
+	inWorldOf(t, nowhere, func(t *testing.T, w *world) {
+		w.say(t, maintainer, 1, "/sam add rate limiting to /api/upload")
+		done := w.ends(t, 1)[0]
+		if done.State != task.Failed || !strings.Contains(done.Failure, unsafeFlag) || len(w.comments(t, 1, "sam:closing:", unsafeFlag)) != 1 {
+			t.Errorf("ended as %+v", done)
+		}
+	})
+	nowhere.unsafe = true
+	inWorldOf(t, nowhere, func(t *testing.T, w *world) {
+		w.say(t, maintainer, 1, "/sam add rate limiting to /api/upload")
+		done := w.ends(t, 1)[0]
+		if done.State != task.Succeeded || done.Workspace != agent.KindProcess {
+			t.Errorf("ended as %+v", done)
+		}
+		if len(w.comments(t, 1, "sam:status:", "not isolated")) != 1 || len(w.comments(t, 1, "sam:closing:", "not isolated")) != 1 {
+			t.Errorf("the comments do not say that nothing was isolated: %+v", w.comments(t, 1))
+		}
+	})
+}

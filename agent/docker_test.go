@@ -98,10 +98,15 @@ func nodeFolder(t *testing.T) string {
 // workspace is one that is up, without a tree or a way to the gateway.
 func (e testEngine) workspace(t *testing.T) *dockerWorkspace {
 	t.Helper()
+	return e.workspaceWith(t, false)
+}
+
+func (e testEngine) workspaceWith(t *testing.T, sudo bool) *dockerWorkspace {
+	t.Helper()
 	dir := nodeFolder(t)
 	ending := make(chan struct{})
 	w := &workspaces{dir: dir, runs: filepath.Join(dir, "run"), ending: ending, engine: &engine{
-		client: e.client, image: DefaultImage, memory: 512 << 20, cpus: 1,
+		client: e.client, image: DefaultImage, memory: 512 << 20, cpus: 1, sudo: sudo,
 		node: "test", folder: dir, sam: e.sam, agents: filepath.Join(dir, "agents"),
 	}}
 	s := wire.Start{Thread: "7-12", Ref: wire.Ref{Task: "tbox", Epoch: 1}}
@@ -177,6 +182,21 @@ func TestAContainerHasNothingThatItIsNotGiven(t *testing.T) {
 	}
 	if h := c.HostConfig; h.Privileged || len(h.Binds) > 0 || h.PidMode != "" || h.UTSMode != "" || h.MemorySwap != h.Memory || h.NanoCPUs != 1e9 || len(h.Devices) > 0 {
 		t.Errorf("it is made with %+v", h)
+	}
+}
+
+func TestSudoIsToBeHadWhereItIsAllowedAndNothingMore(t *testing.T) {
+	t.Parallel()
+	w := docker(t).workspaceWith(t, true)
+	out, err := output(t.Context(), w, "sh", "-c", "id -u; grep -E '^(CapEff|CapBnd|NoNewPrivs):' /proc/self/status; ls /sys/class/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID and AUDIT_WRITE, by their bits; none is in effect without sudo.
+	for _, want := range []string{strconv.Itoa(boxUser()) + "\n", "NoNewPrivs:\t0", "CapEff:\t0000000000000000", "CapBnd:\t00000000200000db", "\nlo\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in what it sees:\n%s", want, out)
+		}
 	}
 }
 

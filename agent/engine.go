@@ -51,6 +51,7 @@ type engine struct {
 	image  string
 	memory int64
 	cpus   float64
+	sudo   bool
 	node   string // name of the node, and its folder
 	folder string
 	sam    string // path of the sam binary on the node
@@ -159,8 +160,8 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 	}
 	host := &container.HostConfig{
 		NetworkMode: "none", IpcMode: "private",
-		CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
-		Init: &no,
+		CapDrop: []string{"ALL"},
+		Init:    &no,
 		Resources: container.Resources{
 			Memory: e.memory, MemorySwap: e.memory, NanoCPUs: int64(e.cpus * 1e9), PidsLimit: &processes,
 			Ulimits: []*container.Ulimit{{Name: "nofile", Soft: files, Hard: files}, {Name: "core", Soft: 0, Hard: 0}},
@@ -175,6 +176,11 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 			bind(e.sam, boxSam, true),
 			bind(e.agents, boxAgents, true),
 		},
+	}
+	if e.sudo {
+		host.CapAdd = sudoCapabilities()
+	} else {
+		host.SecurityOpt = []string{"no-new-privileges"}
 	}
 	if b.objects != "" {
 		host.Mounts = append(host.Mounts, bind(b.objects, b.objects, true))
@@ -287,4 +293,10 @@ func (e *engine) lastWords(ctx context.Context, id string) string {
 		return r
 	}
 	return strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(string(raw), "")))
+}
+
+// sudoCapabilities are what sudo and a package manager need to become the container's root and to install what was asked
+// for. None of them reaches beyond the container: it has no network, no device and no namespace of the host's.
+func sudoCapabilities() []string {
+	return []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"}
 }

@@ -40,6 +40,7 @@ type Options struct {
 	Image             string  // of containers; empty: DefaultImage
 	Memory            int64   // of a container, in bytes; 4 GiB when not positive
 	CPUs              float64 // of a container; 2 when not positive
+	Sudo              bool    // the agent may become its container's root, where the image has sudo
 }
 
 // WorkspaceAuto lets the node find out which kind of workspace it can make.

@@ -35,7 +35,7 @@ func (n *Node) equip(ctx context.Context) error {
 	}
 	w.kind = KindDocker
 	w.engine = &engine{
-		client: client, image: n.options.Image, memory: n.options.Memory, cpus: n.options.CPUs,
+		client: client, image: n.options.Image, memory: n.options.Memory, cpus: n.options.CPUs, sudo: n.options.Sudo,
 		node: n.options.Name, folder: n.options.Dir, sam: n.options.Executable, agents: w.agents,
 	}
 	return nil

@@ -38,7 +38,8 @@ func newNode() *cobra.Command {
 			ctx := newLog(c.Log, cmd.ErrOrStderr()).WithContext(cmd.Context())
 			return runNode(ctx, agent.Options{
 				Gateway: c.Gateway, Token: token, Dir: c.Dir, Slots: c.Slots,
-				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe, Image: c.Image,
+				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe,
+				Image: c.Image, Sudo: c.Sudo,
 			})
 		},
 	}
@@ -72,6 +73,9 @@ func runNode(ctx context.Context, o agent.Options) error {
 	n, err := agent.New(o)
 	if err != nil {
 		return err
+	}
+	if o.UnsafeNoIsolation {
+		zerolog.Ctx(ctx).Warn().Msg("NO ISOLATION where no container engine answers: real agents then run as this node's user, for so --" + unsafeFlag + " says")
 	}
 	zerolog.Ctx(ctx).Info().Str("node", o.Name).Str("gateway", o.Gateway).Str("dir", o.Dir).Msg("the node starts")
 	return n.Run(ctx)

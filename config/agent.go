@@ -16,6 +16,7 @@ type Agent struct {
 	Workspace         string
 	UnsafeNoIsolation bool
 	Image             string // of containers; empty: the default image
+	Sudo              bool   // the agent may become its container's root, where the image has sudo
 	Log               Log
 }
 
@@ -42,6 +43,7 @@ func (a *Agent) settings() []setting {
 		{key: "workspace", value: &a.Workspace},
 		{key: "unsafe_no_isolation", value: &a.UnsafeNoIsolation},
 		{key: "image", value: &a.Image},
+		{key: "sudo", value: &a.Sudo},
 		{key: "log.level", value: &a.Log.Level},
 		{key: "log.format", value: &a.Log.Format},
 	}

@@ -228,7 +228,9 @@ func TestWhatTheAgentSaysIsNotEnough(t *testing.T) {
 	}
 }
 
-func TestAResultWaitsForGitHub(t *testing.T) {
+// unpublished is a task whose agent is done and whose commit is pushed, while GitHub is away.
+func unpublished(t *testing.T) (*clocked, task.ID) {
+	t.Helper()
 	c := newClocked(t)
 	c.link(t)
 	id := c.ask(t, 1)
@@ -238,6 +240,11 @@ func TestAResultWaitsForGitHub(t *testing.T) {
 	}
 	c.hub.down = errors.New("502 Bad Gateway")
 	c.ends(t, id, task.End{Outcome: task.Done})
+	return c, id
+}
+
+func TestAResultWaitsForGitHub(t *testing.T) {
+	c, id := unpublished(t)
 	if got := c.read(t, id); got.State != task.Publishing {
 		t.Fatalf("while GitHub is away: %+v", got)
 	}
@@ -254,15 +261,7 @@ func TestAResultWaitsForGitHub(t *testing.T) {
 }
 
 func TestAResultThatGitHubDoesNotTakeForAnHourEndsTheTask(t *testing.T) {
-	c := newClocked(t)
-	c.link(t)
-	id := c.ask(t, 1)
-	now := c.read(t, id)
-	if err := c.RecordPush(t.Context(), id, now.Epoch, now.Branch, "abc"); err != nil {
-		t.Fatal(err)
-	}
-	c.hub.down = errors.New("502 Bad Gateway")
-	c.ends(t, id, task.End{Outcome: task.Done})
+	c, id := unpublished(t)
 	c.pass(time.Hour + time.Minute)
 	c.Advance(t.Context(), id)
 	if got := c.read(t, id); got.State != task.Failed || !strings.Contains(got.Failure, "from the branch") {

@@ -41,6 +41,8 @@ type Options struct {
 	Memory            int64   // of a container, in bytes; 4 GiB when not positive
 	CPUs              float64 // of a container; 2 when not positive
 	Sudo              bool    // the agent may become its container's root, where the image has sudo
+	// Transient says that Dir goes when Run has ended: then containers do not wait for the next process, there is none.
+	Transient bool
 }
 
 // WorkspaceAuto lets the node find out which kind of workspace it can make.
@@ -173,6 +175,9 @@ func (n *Node) Run(ctx context.Context) error {
 		Str("workspace", n.workspaces.kind).Int("parked", len(n.parked)).Msg("node started")
 	n.keepLink(ctx)
 	n.work.Wait()
+	if n.options.Transient {
+		n.abandon(ctx)
+	}
 	n.options.HTTP.CloseIdleConnections()
 	log.Info().Msg("node ended")
 	return nil

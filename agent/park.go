@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -81,6 +82,25 @@ func (n *Node) park(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// abandonWithin bounds how long the containers of a node that will not come back may take to go.
+const abandonWithin = 20 * time.Second
+
+// abandon removes every container of this node, for nobody will attach to them.
+func (n *Node) abandon(ctx context.Context) {
+	if n.workspaces.engine == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin)
+	defer cancel()
+	left, err := n.workspaces.engine.list(ctx)
+	for _, one := range left {
+		err = errors.Join(err, n.workspaces.engine.remove(ctx, one.id))
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("containers stay behind: docker ps lists them by the label sam.node")
+	}
 }
 
 // discard gives up a parked attempt with its container.

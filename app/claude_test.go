@@ -2,12 +2,14 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sam/agent"
 	"sam/task"
@@ -78,6 +80,30 @@ func TestTheRealAgentInAContainerIsWatchedToItsPullRequest(t *testing.T) {
 			t.Errorf("the branch's tests fail: %v\n%s", err, out)
 		}
 	})
+}
+
+func TestADemoThatIsStoppedInMidTaskLeavesNoContainer(t *testing.T) {
+	containers := func() string {
+		out, err := exec.Command("docker", "ps", "--all", "--quiet", "--filter", "name=-940000001-").Output() // of the stand-in's repository: other tests run beside this one
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	before := ""
+	inContainers(t, worldOptions{}, func(t *testing.T, w *world) {
+		before = containers()
+		w.say(t, maintainer, 1, "/sam scenario hang")
+		w.started(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := until(ctx, func() (bool, error) { return containers() != before, nil }); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if after := containers(); after != before {
+		t.Errorf("containers before %q and after %q", before, after)
+	}
 }
 
 func TestAWrongModelKeyIsToldAsWhatItIs(t *testing.T) {

@@ -95,7 +95,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 	group.Go(func() error {
 		return runNode(ctx, agent.Options{
 			Gateway: w.server.public.url(), Token: w.server.token, Dir: filepath.Join(w.dir, "node"), Slots: c.Node.Slots,
-			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(),
+			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(), Transient: true,
 		})
 	})
 	if err := w.hub.install(w.server.public.url() + githubapp.DefaultWebhookRoute); err != nil {

@@ -18,6 +18,7 @@ var rooms = map[string][]string{
 	"agent/wire":              {},
 	"config":                  {},
 	"store":                   {"task"},
+	"store/blob":              {},
 	"forge":                   {"task"},
 	"handlers":                {"task"},
 	"runner":                  {"task", "runner/policy", "runner/cloud"},
@@ -51,6 +52,7 @@ var homes = map[string][]string{
 	"github.com/docker/docker":          {"agent"},
 	"github.com/alicebob/miniredis":     {"sandbox/redis"},
 	"github.com/coder/websocket":        {"gateway", "agent"},
+	"github.com/minio/minio-go":         {"store/blob"},
 }
 
 type listed struct {

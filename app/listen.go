@@ -12,15 +12,16 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// drainFor is how long a listener waits for the requests it is at when it is told to stop. Nodes'
-// WebSockets are the gateway's to end.
-const drainFor = 5 * time.Second
+// closeWithin is how long a listener waits for the requests it is at when it is told to stop, unless it is given longer.
+// Nodes' WebSockets are the gateway's to end.
+const closeWithin = 5 * time.Second
 
 // door is one listener with what it serves.
 type door struct {
 	name     string
 	listener net.Listener
 	server   *http.Server
+	finish   time.Duration // for the requests that are under way when it is told to stop
 }
 
 // newDoor listens at once, so that its address is known before it serves. A request whose Host is neither one of the hosts
@@ -34,7 +35,7 @@ func newDoor(ctx context.Context, name, address string, handler http.Handler, ho
 	}
 	log := zerolog.Ctx(ctx).With().Str("listener", name).Logger()
 	guarded := onlyHosts(append(hosts, listener.Addr().String()), http.NewCrossOriginProtection().Handler(handler))
-	return &door{name, listener, &http.Server{
+	return &door{name: name, listener: listener, finish: closeWithin, server: &http.Server{
 		Handler:           guarded,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -64,11 +65,11 @@ func onlyHosts(hosts []string, next http.Handler) http.Handler {
 // url is the listener's own address.
 func (d *door) url() string { return "http://" + d.listener.Addr().String() }
 
-// serve serves until ctx ends, then drains.
+// serve serves until ctx ends, then takes nothing new and finishes what it is at, within the time it has.
 func (d *door) serve(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	ending := context.AfterFunc(ctx, func() {
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.finish)
 		defer cancel()
 		err := d.server.Shutdown(drain)
 		if errors.Is(err, context.DeadlineExceeded) {

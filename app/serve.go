@@ -26,6 +26,7 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.lameDuck = lameDuck
 			return s.run(ctx)
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/palantir/go-githubapp/githubapp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,8 @@ type server struct {
 	operator  *door
 	token     string // the standing node's credential
 	outbound  *http.Transport
+	readiness readiness
+	lameDuck  time.Duration // how long a draining server still answers
 }
 
 // newServer wires the whole server and opens its listeners. Nothing is served before run. Close it when it will not
@@ -134,7 +137,8 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if s.public, err = newDoor(ctx, "public", c.Public.Listen, public, hostOf(c.Public.URL)); err != nil {
 		return nil, err
 	}
-	if s.operator, err = newDoor(ctx, "operator", c.Operator.Listen, operatorPages(s.store, registry)); err != nil {
+	s.public.finish = finishWithin
+	if s.operator, err = newDoor(ctx, "operator", c.Operator.Listen, operatorPages(s.readiness.handler(s.healthy), registry)); err != nil {
 		return nil, err
 	}
 	zerolog.Ctx(ctx).Info().Str("version", Version()).Str("app", github.Self().Slug).Str("public", s.public.url()).
@@ -148,18 +152,34 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.runner.Prepare(ctx); err != nil {
 		return err
 	}
+	// The listeners outlive ctx until the nodes are handed over, and the operator's outlives the others.
+	open, shut := context.WithCancel(context.WithoutCancel(ctx))
+	defer shut()
+	watched, blind := context.WithCancel(context.WithoutCancel(ctx))
+	defer blind()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.public.serve(ctx) })
-	group.Go(func() error { return s.pages.serve(ctx) })
-	group.Go(func() error { return s.operator.serve(ctx) })
+	group.Go(func() error {
+		defer blind()
+		return s.public.serve(open)
+	})
+	group.Go(func() error { return s.pages.serve(open) })
+	group.Go(func() error { return s.operator.serve(watched) })
 	group.Go(func() error { return s.store.Consume(ctx, s.consume) })
 	group.Go(func() error {
 		<-ctx.Done()
-		s.dashboard.Close()
-		s.gateway.Close()
+		s.drain(ctx)
+		shut()
 		return nil
 	})
 	return group.Wait()
+}
+
+// healthy returns nil when this replica can do its work.
+func (s *server) healthy(ctx context.Context) error {
+	if err := s.store.Healthy(ctx); err != nil {
+		return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
+	}
+	return nil
 }
 
 // close lets go of what newServer opened.
@@ -178,17 +198,11 @@ func (s *server) close(ctx context.Context) {
 }
 
 // operatorPages is what the operator's listener serves.
-func operatorPages(s *store.Store, registry *prometheus.Registry) http.Handler {
+func operatorPages(ready http.Handler, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := s.Healthy(r.Context()); err != nil {
-			http.Error(w, "Redis does not answer: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
+	mux.Handle("GET /readyz", ready)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)

@@ -23,7 +23,7 @@ const (
 // readiness says whether a load balancer should send anything here.
 type readiness struct{ draining atomic.Bool }
 
-// ServeHTTP answers /readyz.
+// handler answers /readyz.
 func (r *readiness) handler(healthy func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, request *http.Request) {
 		if r.draining.Load() {
@@ -47,7 +47,5 @@ func (s *server) drain(ctx context.Context) {
 	zerolog.Ctx(ctx).Info().Msg("draining: no new work is taken, nodes are sent to dial again")
 	s.dashboard.Close()
 	s.gateway.Close()
-	if left := s.lameDuck - time.Since(began); left > 0 {
-		time.Sleep(left) // nothing to wait on: nobody says when a load balancer has noticed
-	}
+	<-time.After(s.lameDuck - time.Since(began)) // nobody says when a load balancer has noticed
 }

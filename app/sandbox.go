@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -25,20 +26,28 @@ func newSandbox() *cobra.Command {
 		Short: "Run a stand-in for one of the services that SAM needs",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newSandboxGitHub(), newSandboxModel())
+	cmd.AddCommand(newSandboxGitHub(), newSandboxModel(), newSandboxChaos())
 	return cmd
 }
 
 func newSandboxGitHub() *cobra.Command {
-	var listen, dir, webhook string
+	var listen, dir, webhook, faults string
+	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "github",
 		Short: "Run a GitHub that behaves, with the demo's repository, people and App",
 		Long: "Run a GitHub that behaves: REST under /api/v3/, git over HTTP, webhooks, and pages. It holds the demo's\n" +
 			"repository and an App, whose id, key and webhook secret it writes to --dir with a configuration for sam serve.\n" +
-			"What it holds is gone when it ends.",
+			"What it holds is gone when it ends.\n\n" +
+			"--faults makes it fail as GitHub does: a list such as deliveries=0.1,bad_gateway_after=0.05,primary_403=2x/3s of kinds\n" +
+			"or groups (all, deliveries, calls, git), each with a probability or how often (2x), and how long where it lasts; or\n" +
+			"JSON. With the same --seed and order of calls it fails in the same places. docs/sandbox.md has every kind.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			wrong, err := faultsOf(faults, seed)
+			if err != nil {
+				return err
+			}
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return fmt.Errorf("make the folder for the App's credentials: %w", err)
 			}
@@ -59,15 +68,41 @@ func newSandboxGitHub() *cobra.Command {
 			if err := hub.install(webhook); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "GitHub's stand-in  %s\nREST               %s\nApp                %s (id %d), deliveries go to %s\nConfiguration      %s: run `sam serve --config %s`\n",
-				hub.url(), c.GitHub.APIURL, hub.app.Slug, hub.app.ID, webhook, path, path)
+			if err := hub.SetFaults(wrong); err != nil {
+				return fmt.Errorf("--faults: %w", err)
+			}
+			if len(wrong.Rules) > 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "Faults             %d rules, seed %d\n", len(wrong.Rules), wrong.Seed)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "GitHub's stand-in  %s\nREST               %s\nControl            %s/_sandbox/ (see docs/sandbox.md)\nApp                %s (id %d), deliveries go to %s\nConfiguration      %s: run `sam serve --config %s`\n",
+				hub.url(), c.GitHub.APIURL, hub.url(), hub.app.Slug, hub.app.ID, webhook, path, path)
 			return hub.serve(ctx)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:3000", "`ADDR` to listen on")
 	cmd.Flags().StringVar(&dir, "dir", "data/sandbox-github", "`DIR` for the App's credentials and the configuration")
 	cmd.Flags().StringVar(&webhook, "webhook", "http://127.0.0.1:8080/api/github/hook", "`URL` that deliveries go to")
+	cmd.Flags().StringVar(&faults, "faults", "", "`SPEC` of what goes wrong, and how often (default nothing)")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "`N` from which faults are drawn (default made up, and printed)")
 	return cmd
+}
+
+// faultsOf reads --faults and --seed.
+func faultsOf(spec string, seed uint64) (github.Faults, error) {
+	if spec == "" {
+		return github.Faults{}, nil
+	}
+	faults, err := github.ParseFaults(spec)
+	if err != nil {
+		return github.Faults{}, fmt.Errorf("--faults: %w", err)
+	}
+	if seed != 0 {
+		faults.Seed = seed
+	}
+	if faults.Seed == 0 {
+		faults.Seed = rand.Uint64() //nolint:gosec // which faults strike is no secret
+	}
+	return faults, nil
 }
 
 // hub is the stand-in for GitHub with the demo's people, repository and App in it.
@@ -157,7 +192,7 @@ func appPermissions() map[string]string {
 	return map[string]string{"contents": "write", "issues": "write", "pull_requests": "write"}
 }
 
-func appEvents() []string { return []string{"issue_comment", "issues"} }
+func appEvents() []string { return []string{"issue_comment", "issues", "pull_request", "repository"} }
 
 // appOf registers SAM as app.yml would.
 func appOf(s *github.Server) (github.App, error) {

@@ -103,7 +103,7 @@ func (s *Server) setWebhook(a *app, url string) {
 func checkEvents(events []string, perms map[string]string) error {
 	needs := map[string][]string{
 		"issues": {"issues"}, "issue_comment": {"issues", "pull_requests"}, "pull_request": {"pull_requests"},
-		"push": {"contents"}, "check_run": {"checks"},
+		"push": {"contents"}, "check_run": {"checks"}, "repository": {"metadata"},
 	}
 	for _, event := range events {
 		need, known := needs[event]

@@ -47,10 +47,7 @@ func TestAnAppSeesItselfAndItsInstallationsByItsKey(t *testing.T) {
 	if self.GetSlug() != "helper-app" || self.GetID() != w.app.ID || self.GetPermissions().GetContents() != "write" {
 		t.Errorf("the app is %+v", self)
 	}
-	// The description wants a person's account to be an enterprise as well, and the
-	// checker leaves the accounts' own installation out.
-	loose := w.asAppUnchecked(w.app)
-	list, _, err := loose.Apps.ListInstallations(ctx, nil)
+	list, _, err := app.Apps.ListInstallations(ctx, nil)
 	w.check(err)
 	if len(list) != 1 || list[0].GetID() != w.inst.ID || list[0].GetAccount().GetLogin() != "octo" {
 		t.Fatalf("installations: %v", list)
@@ -63,7 +60,7 @@ func TestAnAppSeesItselfAndItsInstallationsByItsKey(t *testing.T) {
 			return app.Apps.FindRepositoryInstallation(ctx, "octo", "hello")
 		},
 		"by user": func() (*gogithub.Installation, *gogithub.Response, error) {
-			return loose.Apps.FindUserInstallation(ctx, "octo")
+			return app.Apps.FindUserInstallation(ctx, "octo")
 		},
 	} {
 		if in, _, err := find(); err != nil || in.GetID() != w.inst.ID {
@@ -207,4 +204,11 @@ func TestWhatIsPrivateIsNotThereForOthers(t *testing.T) {
 	if _, res, err := w.client(plain()).Issues.Create(ctx, "octo", "hello", &gogithub.IssueRequest{Title: ptr("x")}); err == nil || res.StatusCode != 401 {
 		t.Errorf("nobody writing in public: %v", err)
 	}
+}
+
+// signed is a JWT of the world's app.
+func (w *world) signed() string {
+	w.t.Helper()
+	now := time.Now()
+	return w.jwt(jwt.MapClaims{"iss": w.app.ID, "iat": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix()}, nil)
 }

@@ -113,6 +113,23 @@ func (s *Server) moveTo(actor, owner, repo string, number int, state string) err
 	return s.setState(by, th, state, "")
 }
 
+// DeleteIssue deletes an issue as one who administers the repository. It is gone
+// (410) from then on, and so are its comments. GitHub has no such call in its REST
+// API. A pull request cannot be deleted.
+func (s *Server) DeleteIssue(actor, owner, repo string, number int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	by, th, err := s.actingOn(actor, owner, repo, number, "admin")
+	if err != nil {
+		return err
+	}
+	if th.pull != nil {
+		return refuse(http.StatusForbidden, "Pull requests cannot be deleted.")
+	}
+	s.deleteIssue(by, th)
+	return nil
+}
+
 // Issues returns issues and pull requests, newest first.
 func (s *Server) Issues(owner, repo string) ([]Issue, error) {
 	s.mu.Lock()
@@ -122,7 +139,7 @@ func (s *Server) Issues(owner, repo string) ([]Issue, error) {
 		return nil, err
 	}
 	list := make([]Issue, 0, len(r.threads))
-	for _, th := range slices.Backward(r.threads) {
+	for _, th := range slices.Backward(r.existing()) {
 		list = append(list, th.snapshot())
 	}
 	return list, nil

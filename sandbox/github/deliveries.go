@@ -42,7 +42,8 @@ func (s *Server) Deliveries(appID int64) []Delivery {
 	return list
 }
 
-// Redeliver sends a delivery's payload once more, under its GUID and a new id.
+// Redeliver sends a delivery's payload once more, under its GUID and a new id. One
+// that has left the log, by its age, is not found.
 func (s *Server) Redeliver(appID, id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +55,9 @@ func (s *Server) Redeliver(appID, id int64) error {
 	if d == nil {
 		return notFound()
 	}
-	again := d.parcel
-	again.id, again.redelivery = s.newID(deliveryID), true
-	a.courier.post(again)
+	a.courier.post(parcel{
+		guid: d.guid, event: d.event, action: d.action, installation: d.installation, repository: d.repository,
+		payload: d.payload, redelivery: true, twinOf: d.twinOf,
+	})
 	return nil
 }

@@ -10,18 +10,25 @@
 //
 //   - state.go: what there is. Everything is guarded by Server.mu; methods whose
 //     comment says "with mu held" expect their caller to hold it.
-//   - accounts.go, apps.go, installations.go, repositories.go, threads.go, pulls.go,
-//     moved.go: every change, whoever asks for it (API, git or Go method), and the
+//   - accounts.go, apps.go, installations.go, repositories.go, threads.go, reactions.go,
+//     pulls.go, moved.go, relocate.go: every change, whoever asks for it (API, git or Go method), and the
 //     event that GitHub announces for it. conversation.go and pullreads.go are how
 //     pages and tests act and read without HTTP.
 //   - render*.go: the JSON shapes, shared by the API and the webhooks.
 //   - rest*.go: the API, one file per resource, each with its routes; identity.go,
 //     route.go and rate.go decide who may.
 //   - git*.go: git's own programs. smart*.go, pktline.go: git over HTTP.
-//   - events.go, pushevent.go, courier.go, deliveries.go: webhooks and their log.
+//   - events.go, pushevent.go, courier.go, delivery.go, deliveries.go: webhooks and
+//     their log.
+//   - faults.go says what can go wrong, faultspec.go how that is written, dice.go
+//     decides; faultcalls.go, faultdeliveries.go and faultgit.go do it. rate.go and
+//     contentlimit.go are the limits that GitHub has without any fault.
+//   - history.go is all that ever was, for checkers; control*.go is the one HTTP
+//     path that is not GitHub's.
 //   - pages*.go: the web.
 //
 // Known differences: no forks, reviews, teams, milestones, assignees, GraphQL or
 // search; who is made a collaborator is one without being asked; mergeable
-// is computed at once, where GitHub answers null for a moment.
+// is computed at once, where GitHub answers null for a moment; a transfer needs no
+// acceptance; of GitHub's secondary limits only those on creating content.
 package github

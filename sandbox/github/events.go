@@ -9,7 +9,7 @@ import (
 func (s *Server) emit(r *repository, event, action string, by actor, payload object) {
 	for _, a := range s.apps {
 		in := s.installedOn(a, r.owner)
-		if in == nil || !in.has(r) || !slices.Contains(in.events, event) {
+		if in == nil || !in.suspended.IsZero() || !in.has(r) || !slices.Contains(in.events, event) {
 			continue
 		}
 		full := object{
@@ -58,14 +58,18 @@ func (s *Server) announceComment(action string, c *comment, by actor, more objec
 // announceInstallation tells an app about its own installation, whether it has
 // asked or not. With mu held.
 func (s *Server) announceInstallation(action string, in *installation) {
-	s.send(in.app, "installation", action, in, nil, object{
-		"action": action, "installation": s.renderInstallation(in), "repositories": briefly(s.covered(in)),
-		"requester": nil, "sender": s.renderUser(in.account.responsible()),
-	})
+	payload := object{"action": action, "installation": s.renderInstallation(in), "sender": s.renderUser(in.account.responsible())}
+	if action == "created" || action == "deleted" {
+		payload["repositories"], payload["requester"] = briefly(s.covered(in)), nil
+	}
+	s.send(in.app, "installation", action, in, nil, payload)
 }
 
 // announceRepositories is called with mu held. action is added or removed.
 func (s *Server) announceRepositories(action string, in *installation, repos []*repository) {
+	if !in.suspended.IsZero() {
+		return
+	}
 	added, removed := briefly(repos), []object{}
 	if action == "removed" {
 		added, removed = removed, added

@@ -65,6 +65,8 @@ func (s *Server) mayPush(id identity, r *repository) bool {
 	return id.account != nil && atLeast(r.roleOf(id.account), "write")
 }
 
+func suspended() *Error { return refuse(http.StatusForbidden, "This installation has been suspended") }
+
 func badCredentials() *Error { return refuse(http.StatusUnauthorized, "Bad credentials") }
 
 // identify reads the API's Authorization header. With mu held.
@@ -101,6 +103,8 @@ func (s *Server) identifyToken(secret string) (identity, *Error) {
 	case !t.expires.IsZero() && !s.now().Before(t.expires):
 		delete(s.tokens, secret)
 		return identity{}, badCredentials()
+	case t.inst != nil && !t.inst.suspended.IsZero():
+		return identity{}, suspended()
 	case t.inst != nil:
 		return identity{account: t.inst.app.bot, app: t.inst.app, inst: t.inst, token: t, perms: t.perms}, nil
 	}
@@ -116,8 +120,11 @@ func (s *Server) identifyGit(r *http.Request) (identity, *Error) {
 	user, password, ok := r.BasicAuth()
 	if ok {
 		for _, secret := range []string{password, user} {
-			if id, err := s.identifyToken(secret); err == nil {
+			switch id, err := s.identifyToken(secret); {
+			case err == nil:
 				return id, nil
+			case err.Status == http.StatusForbidden:
+				return identity{}, err
 			}
 		}
 	}

@@ -31,16 +31,53 @@ func (s *Server) Install(appID int64, owner string, repos ...string) (Installati
 
 // Uninstall ends an installation. Its tokens are worth nothing from then on.
 func (s *Server) Uninstall(installationID int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in := s.installations[installationID]
-	if in == nil {
-		return notFound()
-	}
+	return s.onInstallation(installationID, s.uninstall)
+}
+
+// uninstall is called with mu held.
+func (s *Server) uninstall(in *installation) {
 	s.announceInstallation("deleted", in)
 	delete(s.installations, in.id)
 	maps.DeleteFunc(s.tokens, func(_ string, t *token) bool { return t.inst == in })
+}
+
+// Suspend puts an installation to rest: its tokens are refused (403), none is
+// made, and nothing but the suspension itself is announced to it.
+func (s *Server) Suspend(installationID int64) error {
+	return s.onInstallation(installationID, s.suspend)
+}
+
+// Unsuspend puts a suspended installation back to work. Its tokens of before are
+// good again.
+func (s *Server) Unsuspend(installationID int64) error {
+	return s.onInstallation(installationID, s.unsuspend)
+}
+
+func (s *Server) onInstallation(id int64, do func(*installation)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.installations[id]
+	if in == nil {
+		return notFound()
+	}
+	do(in)
 	return nil
+}
+
+// suspend is called with mu held.
+func (s *Server) suspend(in *installation) {
+	if in.suspended.IsZero() {
+		in.suspended, in.updated = s.moment(), s.moment()
+		s.announceInstallation("suspend", in)
+	}
+}
+
+// unsuspend is called with mu held.
+func (s *Server) unsuspend(in *installation) {
+	if !in.suspended.IsZero() {
+		in.suspended, in.updated = zeroTime(), s.moment()
+		s.announceInstallation("unsuspend", in)
+	}
 }
 
 // AddRepositories gives an installation more of its account's repositories.

@@ -32,6 +32,7 @@ func (s *Server) moved(by actor, r *repository, updates []refUpdate) error {
 		}
 	}
 	for _, u := range updates {
+		s.past.refs = append(s.past.refs, refMove{refUpdate: u, repo: r, by: by, at: s.now().UTC()})
 		r.pushed, r.updated = s.moment(), s.moment()
 		if u.branch() != "" || (strings.HasPrefix(u.ref, "refs/tags/") && tags <= maxAnnouncedTags) {
 			push, err := s.renderPush(by, r, u)

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,8 +15,9 @@ const namelessLimit = 60
 // rate counts what one caller has used of its hour. The hour begins with the
 // first request that counts.
 type rate struct {
-	used  int
-	reset time.Time
+	used   int
+	reset  time.Time
+	status int // with which a fault has it refused; 0: none has
 }
 
 // purse names whose requests a caller's count among, as GitHub does it: an
@@ -41,7 +43,7 @@ func (s *Server) rateOf(id identity, r *http.Request) (current *rate, limit int)
 	key, _ := id.purse(r)
 	current = s.rates[key]
 	if now := s.now(); current == nil || !now.Before(current.reset) {
-		current = &rate{reset: now.Add(time.Hour)}
+		current = &rate{reset: now.Add(time.Hour).Truncate(time.Second)}
 		s.rates[key] = current
 	}
 	limit = s.rateLimit
@@ -57,8 +59,10 @@ func (s *Server) spend(id identity, r *http.Request) *Error {
 	current, limit := s.rateOf(id, r)
 	if current.used >= limit {
 		_, whose := id.purse(r)
-		return refuse(http.StatusForbidden, fmt.Sprintf(
+		e := refuse(cmp.Or(current.status, http.StatusForbidden), fmt.Sprintf(
 			"API rate limit exceeded for %s. If you reach out to GitHub Support for help, please include the request ID and timestamp.", whose))
+		e.docs = rateDocs
+		return e
 	}
 	current.used++
 	return nil

@@ -131,13 +131,17 @@ func (s *Server) renderInstallation(in *installation) object {
 	if in.account.kind == "Organization" {
 		html = fmt.Sprintf("%s/organizations/%s/settings/installations/%d", s.url, in.account.login, in.id)
 	}
+	var by any
+	if !in.suspended.IsZero() {
+		by = s.renderUser(in.account.responsible())
+	}
 	return object{
 		"id": in.id, "client_id": in.app.clientID(), "account": s.renderUser(in.account), "repository_selection": in.selection(),
 		"access_tokens_url": s.apiURL(fmt.Sprintf("/app/installations/%d/access_tokens", in.id)),
 		"repositories_url":  s.apiURL("/installation/repositories"), "html_url": html, "app_id": in.app.id, "app_slug": in.app.slug,
 		"target_id": in.account.id, "target_type": in.account.kind, "permissions": copied(in.perms), "events": listOf(in.events),
 		"created_at": stamp(in.created), "updated_at": stamp(in.updated), "single_file_name": nil,
-		"has_multiple_single_files": false, "single_file_paths": []string{}, "suspended_by": nil, "suspended_at": nil,
+		"has_multiple_single_files": false, "single_file_paths": []string{}, "suspended_by": by, "suspended_at": maybe(in.suspended),
 	}
 }
 

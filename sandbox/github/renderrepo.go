@@ -6,7 +6,7 @@ import "fmt"
 func (s *Server) renderRepository(r *repository) object {
 	api, html := s.repoURL(r, ""), s.url+"/"+r.fullName()
 	open := 0
-	for _, th := range r.threads {
+	for _, th := range r.existing() {
 		if th.state == "open" {
 			open++
 		}

@@ -29,12 +29,8 @@ func (s *Server) CreateRepository(spec RepositorySpec) (Repository, error) {
 	if owner == nil {
 		return Repository{}, notFound()
 	}
-	if !repositoryShape.MatchString(spec.Name) || strings.HasSuffix(spec.Name, ".git") {
-		return Repository{}, invalid(FieldError{Resource: "Repository", Field: "name", Code: "invalid", Message: fmt.Sprintf("name %q is not possible", spec.Name)})
-	}
-	key := fold(owner.login + "/" + spec.Name)
-	if s.byName[key] != nil {
-		return Repository{}, invalid(FieldError{Resource: "Repository", Field: "name", Code: "custom", Message: "name already exists on this account"})
+	if err := s.mayBeNamed(nil, owner, spec.Name); err != nil {
+		return Repository{}, err
 	}
 	r := &repository{
 		id: s.newID(repositoryID), owner: owner, name: spec.Name, private: spec.Private, description: spec.Description,
@@ -60,7 +56,7 @@ func (s *Server) CreateRepository(spec RepositorySpec) (Repository, error) {
 		r.contributors[who.id] = true
 	}
 	s.repositories[r.id] = r
-	s.byName[key] = r
+	s.lodge(r)
 	for _, in := range s.installations {
 		if in.all && in.has(r) {
 			s.announceRepositories("added", in, []*repository{r})
@@ -135,6 +131,9 @@ var repositoryShape = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
 // repository is called with mu held.
 func (s *Server) repository(owner, name string) (*repository, error) {
 	if r := s.byName[fold(owner+"/"+name)]; r != nil {
+		return r, nil
+	}
+	if r := s.formerly[fold(owner+"/"+name)]; r != nil {
 		return r, nil
 	}
 	return nil, notFound()

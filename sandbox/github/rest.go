@@ -2,11 +2,13 @@ package github
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +29,7 @@ type call struct {
 	repo   *repository // below /repos/{owner}/{repo}
 	header http.Header // of the answer
 	body   []byte
+	stale  bool // the list is asked of a replica that lags
 }
 
 // by is who acts by this call.
@@ -152,8 +155,11 @@ func rendered[T any](list []T, render func(T) object) []object {
 
 // api answers /api/v3/.
 func (s *Server) api() http.Handler {
-	table := newTable(slices.Concat(appRoutes(), issueRoutes(), contentRoutes(), pullRoutes()))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, table.find(r)) })
+	table := newTable(slices.Concat(appRoutes(), moveRoutes(), issueRoutes(), contentRoutes(), pullRoutes()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = s.located(r)
+		s.answer(w, r, table.find(r))
+	})
 }
 
 // answer runs one request through identity, rate limit, rights and handler.
@@ -175,11 +181,21 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	id, refusal := s.identify(r)
 	counts := refusal == nil && !rt.uncounted
 	c.id = id
+	lost := false
 	if counts {
+		refusal, lost = s.strike(c, rt)
+	}
+	if refusal == nil && counts {
 		refusal = s.spend(id, r)
 	}
 	if refusal == nil {
 		refusal = s.allow(c, rt)
+	}
+	if refusal == nil && counts {
+		refusal = s.notFoundYet(c)
+	}
+	if refusal == nil {
+		refusal = s.create(c, rt)
 	}
 	var out reply
 	switch {
@@ -193,6 +209,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 		out, err = rt.serve(c)
 	}
 	s.mu.Unlock()
+	if lost && err == nil {
+		s.dice.hit(BadGatewayAfter)
+		err = badGateway()
+	}
 	s.write(c, out, err)
 }
 
@@ -206,6 +226,10 @@ func (s *Server) write(c *call, out reply, err error) {
 			refusal = refuse(http.StatusInternalServerError, "Server Error")
 		}
 		h.Del("Link")
+		h.Del("Location")
+		for name, value := range refusal.header {
+			h.Set(name, value)
+		}
 		out = reply{status: refusal.Status, body: refusal.object()}
 	}
 	text, kind := out.text, out.kind
@@ -254,7 +278,10 @@ func matches(header, tag string) bool {
 
 // object is an error as the API answers it.
 func (e *Error) object() object {
-	o := object{"message": e.Message, "documentation_url": "https://docs.github.com/rest", "status": strconv.Itoa(e.Status)}
+	o := object{
+		"message": e.Message, "documentation_url": cmp.Or(e.docs, "https://docs.github.com/rest"), "status": strconv.Itoa(e.Status),
+	}
+	maps.Copy(o, e.more)
 	if len(e.Fields) > 0 {
 		o["errors"] = e.Fields
 	}

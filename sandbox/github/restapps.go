@@ -38,7 +38,7 @@ func appRoutes() []route {
 		{method: get, path: "/repos/{owner}/{repo}/installation", as: anApp, serve: func(c *call) (reply, error) {
 			r := c.s.byName[fold(c.r.PathValue("owner")+"/"+c.r.PathValue("repo"))]
 			if r == nil {
-				return reply{}, notFound()
+				return reply{}, c.elsewhere()
 			}
 			if in := c.s.installedOn(c.id.app, r.owner); in != nil && in.has(r) {
 				return ok(c.s.renderInstallation(in)), nil
@@ -61,6 +61,19 @@ func appRoutes() []route {
 			return reply{status: http.StatusAccepted, body: object{}}, nil
 		}},
 	}
+}
+
+// elsewhere is a redirect when the path's repository has moved within what the
+// app is installed on; not found when not.
+func (c *call) elsewhere() error {
+	r := c.s.formerly[fold(c.r.PathValue("owner")+"/"+c.r.PathValue("repo"))]
+	if r == nil {
+		return notFound()
+	}
+	if in := c.s.installedOn(c.id.app, r.owner); in == nil || !in.has(r) {
+		return notFound()
+	}
+	return c.s.movedTo(c, r)
 }
 
 func restUser(c *call) (reply, error) {
@@ -98,6 +111,9 @@ func restAccessToken(c *call) (reply, error) {
 	in, err := c.installation()
 	if err != nil {
 		return reply{}, err
+	}
+	if !in.suspended.IsZero() {
+		return reply{}, suspended()
 	}
 	var ask struct {
 		Repositories  []string          `json:"repositories"`

@@ -71,7 +71,7 @@ func restCreateCheck(c *call) (reply, error) {
 	if err != nil || sha != *ask.HeadSHA {
 		return reply{}, refuse(http.StatusUnprocessableEntity, "No commit found for SHA: "+*ask.HeadSHA)
 	}
-	run := &checkRun{app: c.id.app, name: *ask.Name, sha: sha, status: "queued", started: c.s.moment()}
+	run := &checkRun{app: c.id.app, name: *ask.Name, sha: sha, created: c.s.moment(), status: "queued", started: c.s.moment()}
 	if err := run.apply(ask, c.s.moment()); err != nil {
 		return reply{}, err
 	}

@@ -29,7 +29,7 @@ func restComments(c *call, th *thread) (reply, error) {
 		return reply{}, err
 	}
 	list := slices.DeleteFunc(slices.Clone(th.comments), func(one *comment) bool { return one.updated.Before(since) })
-	return ok(rendered(page(c, list), c.s.renderComment)), nil
+	return ok(rendered(page(c, settledIn(c, list, (*comment).madeAt)), c.s.renderComment)), nil
 }
 
 // restAllComments lists the comments of all threads, oldest first unless asked
@@ -40,7 +40,7 @@ func restAllComments(c *call) (reply, error) {
 		return reply{}, err
 	}
 	var list []*comment
-	for _, th := range c.repo.threads {
+	for _, th := range c.repo.existing() {
 		for _, one := range th.comments {
 			if !one.updated.Before(since) && c.mayTouch(th, "read") == nil {
 				list = append(list, one)
@@ -57,7 +57,7 @@ func restAllComments(c *call) (reply, error) {
 		}
 		return order
 	})
-	return ok(rendered(page(c, list), c.s.renderComment)), nil
+	return ok(rendered(page(c, settledIn(c, list, (*comment).madeAt)), c.s.renderComment)), nil
 }
 
 func restComment(c *call, th *thread) (reply, error) {
@@ -117,14 +117,14 @@ func (c *call) reactions(list []*reaction) (reply, error) {
 }
 
 // react answers 201 for a new reaction and 200 for one that was there.
-func (c *call) react(list *[]*reaction) (reply, error) {
+func (c *call) react(th *thread, on *comment) (reply, error) {
 	var ask struct {
 		Content string `json:"content"`
 	}
 	if err := c.read(&ask); err != nil {
 		return reply{}, err
 	}
-	r, fresh, err := c.s.react(c.by(), list, ask.Content)
+	r, fresh, err := c.s.react(c.by(), th, on, ask.Content)
 	if err != nil {
 		return reply{}, err
 	}
@@ -147,6 +147,7 @@ func (c *call) unreact(list *[]*reaction, name string) (reply, error) {
 		if r.user != c.id.account {
 			return reply{}, notAccessible()
 		}
+		r.removed = c.s.moment()
 		*list = slices.DeleteFunc(*list, func(other *reaction) bool { return other == r })
 		return noContent(), nil
 	}

@@ -72,7 +72,7 @@ func issueRoutes() []route {
 			return c.reactions(th.reactions)
 		})},
 		{method: post, path: repo + "/issues/{number}/reactions", need: eitherWriting, serve: onThread("write", func(c *call, th *thread) (reply, error) {
-			return c.react(&th.reactions)
+			return c.react(th, nil)
 		})},
 		{method: del, path: repo + "/issues/{number}/reactions/{id}", need: eitherWriting, serve: onThread("write", func(c *call, th *thread) (reply, error) {
 			return c.unreact(&th.reactions, "id")
@@ -81,7 +81,7 @@ func issueRoutes() []route {
 			return c.reactions(one.reactions)
 		})},
 		{method: post, path: repo + "/issues/comments/{id}/reactions", need: eitherWriting, serve: onComment("write", func(c *call, one *comment) (reply, error) {
-			return c.react(&one.reactions)
+			return c.react(one.thread, one)
 		})},
 		{method: del, path: repo + "/issues/comments/{id}/reactions/{reaction}", need: eitherWriting, serve: onComment("write", func(c *call, one *comment) (reply, error) {
 			return c.unreact(&one.reactions, "reaction")
@@ -131,7 +131,7 @@ func restIssues(c *call) (reply, error) {
 	}
 	none := func(name string) bool { v := query.Get(name); return v == "" || v == "none" }
 	var list []*thread
-	for _, th := range c.repo.threads {
+	for _, th := range c.repo.existing() {
 		if (state == "all" || th.state == state) && !th.updated.Before(since) && hasLabels(th, query.Get("labels")) &&
 			(query.Get("creator") == "" || fold(query.Get("creator")) == fold(th.author.login)) &&
 			none("milestone") && none("assignee") && query.Get("mentioned") == "" {
@@ -151,7 +151,7 @@ func restIssues(c *call) (reply, error) {
 		}
 		return order
 	})
-	return ok(rendered(page(c, list), c.s.renderIssue)), nil
+	return ok(rendered(page(c, settledIn(c, list, (*thread).madeAt)), c.s.renderIssue)), nil
 }
 
 // hasLabels says whether a thread has all labels of a comma-separated list.

@@ -72,7 +72,7 @@ func restPulls(c *call) (reply, error) {
 		}
 		return order
 	})
-	return ok(rendered(page(c, list), c.s.renderPullBrief)), nil
+	return ok(rendered(page(c, settledIn(c, list, (*thread).madeAt)), c.s.renderPullBrief)), nil
 }
 
 func restOpenPull(c *call) (reply, error) {

@@ -47,7 +47,11 @@ func (s *Server) allow(c *call, rt route) *Error {
 	if !strings.HasPrefix(rt.path, "/repos/{owner}/{repo}") || rt.as == anApp {
 		return nil
 	}
-	r := s.byName[fold(c.r.PathValue("owner")+"/"+c.r.PathValue("repo"))]
+	name := fold(c.r.PathValue("owner") + "/" + c.r.PathValue("repo"))
+	r := s.byName[name]
+	if left := s.formerly[name]; r == nil && left != nil && s.sees(c.id, left) {
+		return s.movedTo(c, left)
+	}
 	if r == nil || !s.sees(c.id, r) {
 		return notFound()
 	}
@@ -67,7 +71,7 @@ func (s *Server) allow(c *call, rt route) *Error {
 			return refuse(http.StatusUnauthorized, "Requires authentication")
 		}
 	case rt.role != "" && !atLeast(r.roleOf(c.id.account), rt.role):
-		return refuse(http.StatusForbidden, "Must have "+map[string]string{"triage": "triage", "write": "push"}[rt.role]+" access to repository.")
+		return refuse(http.StatusForbidden, "Must have "+map[string]string{"triage": "triage", "write": "push", "admin": "admin"}[rt.role]+" access to repository.")
 	}
 	return nil
 }

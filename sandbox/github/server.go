@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,6 +25,17 @@ type Options struct {
 	// RateLimit is how many requests an installation, an app or a person may make
 	// per hour. 0: 5,000, as GitHub has it.
 	RateLimit int
+	// ContentLimits is how much an installation may create. The zero value is
+	// GitHub's own limits.
+	ContentLimits ContentLimits
+	// Transport carries deliveries to the apps. Nil: the network.
+	Transport http.RoundTripper
+	// WebhookTimeout is how long an app may take to answer a delivery. 0: 10 s, as
+	// GitHub waits.
+	WebhookTimeout time.Duration
+	// DeliveryAge is how long the log of deliveries goes back. 0: 3 days, as on
+	// github.com (GitHub Enterprise Server: 7).
+	DeliveryAge time.Duration
 	// Pages gives the handler for web paths. Nil: they are 404.
 	Pages func(*Server) http.Handler
 	// Log is told about webhooks that could not be delivered and about git's own
@@ -40,6 +52,8 @@ type Server struct {
 	ownDir  bool
 	backend string // the git-http-backend program
 	client  *http.Client
+	keep    time.Duration // how long the log of deliveries goes back
+	dice    dice
 
 	mu            sync.Mutex
 	closed        bool
@@ -53,6 +67,12 @@ type Server struct {
 	tokens        map[string]*token
 	rateLimit     int
 	rates         map[string]*rate
+	blocks        map[string]block // by purse
+	contentLimits ContentLimits
+	contents      map[int64][]time.Time  // what each installation has created in the last hour
+	unseen        map[string]int         // how often something just made stays unfound
+	formerly      map[string]*repository // by the folded name that it has left
+	past          past
 }
 
 // New makes an empty GitHub. It needs git with git-http-backend installed.
@@ -64,11 +84,12 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		now: opts.Now, log: opts.Log, pages: opts.Pages, dir: opts.Dir, backend: backend,
 		client: &http.Client{
-			Timeout:   webhookTimeout,
-			Transport: &http.Transport{MaxIdleConnsPerHost: 1},
+			Timeout:   cmp.Or(opts.WebhookTimeout, webhookTimeout),
+			Transport: opts.Transport,
 			// GitHub does not follow redirects of webhooks.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		keep:          cmp.Or(opts.DeliveryAge, deliveryAge),
 		url:           "http://127.0.0.1",
 		accounts:      map[string]*account{},
 		apps:          map[int64]*app{},
@@ -78,6 +99,14 @@ func New(opts Options) (*Server, error) {
 		tokens:        map[string]*token{},
 		rateLimit:     opts.RateLimit,
 		rates:         map[string]*rate{},
+		blocks:        map[string]block{},
+		contentLimits: opts.ContentLimits.orGitHubs(),
+		contents:      map[int64][]time.Time{},
+		unseen:        map[string]int{},
+		formerly:      map[string]*repository{},
+	}
+	if opts.Transport == nil {
+		s.client.Transport = &http.Transport{MaxIdleConnsPerHost: inFlight}
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -100,7 +129,8 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler answers everything: the API, git, and the web by Options.Pages.
+// Handler answers everything: the API, git, the web by Options.Pages, and below
+// /_sandbox/ what no GitHub has (see control.go).
 func (s *Server) Handler() http.Handler {
 	api, mux := s.api(), http.NewServeMux()
 	git := http.HandlerFunc(s.serveGit)
@@ -110,9 +140,14 @@ func (s *Server) Handler() http.Handler {
 	if s.pages != nil {
 		mux.Handle("/", s.pages(s))
 	}
+	control := s.control()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/v3/") {
 			api.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, controlPath) {
+			control.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)

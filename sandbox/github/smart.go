@@ -27,13 +27,21 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 		gitRefusal(w, http.StatusForbidden, "Please upgrade your git client.")
 		return
 	}
+	asked := r.URL.Path
 	r = r.Clone(r.Context())
 	repo, by, rights, refusal := s.admit(r, service == "git-receive-pack")
 	if refusal != nil {
 		if refusal.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="GitHub"`)
 		}
+		for name, value := range refusal.header {
+			w.Header().Set(name, value)
+		}
 		gitRefusal(w, refusal.Status, refusal.Message)
+		return
+	}
+	// What is public an app fetches without a name: git offers none unasked.
+	if (by.via != nil || by.account == nil) && s.gitFault(w, r.Method, asked) {
 		return
 	}
 	r.Header.Del("Authorization") // or the hooks could read it
@@ -53,7 +61,7 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if r.Method == http.MethodPost && service == "git-receive-pack" {
-		s.receive(w, r, repo, by, rights) //nolint:contextcheck // what follows a push happens even if the pusher is gone
+		s.receive(w, r, asked, repo, by, rights) //nolint:contextcheck // what follows a push happens even if the pusher is gone
 		return
 	}
 	s.backendFor(repo, nil).ServeHTTP(w, r)
@@ -90,10 +98,20 @@ func (s *Server) admit(r *http.Request, write bool) (*repository, actor, gitRigh
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, err := s.identifyGit(r)
+	if err == nil {
+		err = s.forgetEarly(id, r)
+	}
 	if err != nil {
 		return nil, actor{}, gitRights{}, err
 	}
-	repo := s.byName[fold(r.PathValue("owner")+"/"+strings.TrimSuffix(r.PathValue("repo"), ".git"))]
+	name := fold(r.PathValue("owner") + "/" + strings.TrimSuffix(r.PathValue("repo"), ".git"))
+	repo := s.byName[name]
+	if left := s.formerly[name]; repo == nil && left != nil && s.sees(id, left) {
+		if r.Method == http.MethodGet {
+			return nil, actor{}, gitRights{}, s.gitMoved(r, left)
+		}
+		repo = left
+	}
 	switch {
 	case repo == nil || !s.sees(id, repo):
 		// GitHub asks the nameless to say who they are, so as not to tell what exists.

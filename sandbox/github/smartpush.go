@@ -61,13 +61,17 @@ func writeGitHooks(dir string) error {
 	return nil
 }
 
-// receive lets a push in and makes everything follow it.
-func (s *Server) receive(w http.ResponseWriter, r *http.Request, repo *repository, by actor, rights gitRights) {
-	answer, err := s.push(r, repo, by, rights)
+// receive lets a push in and makes everything follow it. asked is the path that
+// the client knows.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, asked string, repo *repository, by actor, rights gitRights) {
+	answer, taken, err := s.push(r, repo, by, rights)
 	if err != nil {
 		s.log.Error().Err(err).Str("repository", repo.name).Msg("push not taken")
 		gitRefusal(w, http.StatusInternalServerError, "Internal Server Error")
 		return
+	}
+	if taken && by.via != nil {
+		s.loseAnswer(r.Method, asked)
 	}
 	maps.Copy(w.Header(), answer.header)
 	w.Header().Del("Content-Length")
@@ -75,10 +79,10 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, repo *repositor
 	_, _ = w.Write(answer.body.Bytes()) // a client that is gone needs no answer
 }
 
-func (s *Server) push(r *http.Request, repo *repository, by actor, rights gitRights) (answer *held, err error) {
+func (s *Server) push(r *http.Request, repo *repository, by actor, rights gitRights) (answer *held, taken bool, err error) {
 	notes, err := os.MkdirTemp("", "sandbox-github-push-")
 	if err != nil {
-		return nil, fmt.Errorf("make room for notes: %w", err)
+		return nil, false, fmt.Errorf("make room for notes: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(notes)) }()
 
@@ -88,11 +92,11 @@ func (s *Server) push(r *http.Request, repo *repository, by actor, rights gitRig
 	branches := strings.Join(slices.Collect(maps.Keys(repo.protected)), "\n")
 	s.mu.Unlock()
 	if err := os.WriteFile(filepath.Join(notes, "protected"), []byte(branches+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("note the protected branches: %w", err)
+		return nil, false, fmt.Errorf("note the protected branches: %w", err)
 	}
 	if rights.workflows {
 		if err := os.WriteFile(filepath.Join(notes, "workflows"), nil, 0o600); err != nil {
-			return nil, fmt.Errorf("note the right to workflows: %w", err)
+			return nil, false, fmt.Errorf("note the right to workflows: %w", err)
 		}
 	}
 	answer = &held{header: http.Header{}, status: http.StatusOK}
@@ -101,7 +105,7 @@ func (s *Server) push(r *http.Request, repo *repository, by actor, rights gitRig
 	refused, err1 := readNotes(filepath.Join(notes, "refused"))
 	accepted, err2 := readNotes(filepath.Join(notes, "accepted"))
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("read what the push did: %w", err)
+		return nil, false, fmt.Errorf("read what the push did: %w", err)
 	}
 	reasons := map[string]string{}
 	for _, line := range refused {
@@ -121,9 +125,9 @@ func (s *Server) push(r *http.Request, repo *repository, by actor, rights gitRig
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.moved(by, repo, updates); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return answer, nil
+	return answer, len(updates) > 0, nil
 }
 
 // readNotes reads the lines of a file that need not be there.

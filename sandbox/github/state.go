@@ -3,6 +3,7 @@ package github
 import (
 	"crypto/rsa"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,8 @@ type installation struct {
 	events  []string
 	created time.Time
 	updated time.Time
+	// suspended is when its account put it to rest. Zero: it is at work.
+	suspended time.Time
 }
 
 // token is an installation's token or, with account set, a person's.
@@ -82,6 +85,11 @@ type repository struct {
 
 func (r *repository) fullName() string { return r.owner.login + "/" + r.name }
 
+// existing lists the threads that have not been deleted, by number.
+func (r *repository) existing() []*thread {
+	return slices.DeleteFunc(slices.Clone(r.threads), func(th *thread) bool { return !th.deleted.IsZero() })
+}
+
 type label struct {
 	id          int64
 	name        string
@@ -108,6 +116,7 @@ type thread struct {
 	closed      time.Time
 	closedBy    *account
 	pull        *pull
+	deleted     time.Time // of an issue; zero: it is there
 }
 
 type comment struct {
@@ -119,13 +128,18 @@ type comment struct {
 	reactions []*reaction
 	created   time.Time
 	updated   time.Time
+	edits     int
+	deleted   time.Time // zero: it is there
 }
 
 type reaction struct {
 	id      int64
 	content string
 	user    *account
+	thread  *thread
+	comment *comment // nil: it is on the thread itself
 	created time.Time
+	removed time.Time // zero: it is there
 }
 
 type pull struct {
@@ -149,6 +163,7 @@ type checkRun struct {
 	app         *app
 	name        string
 	sha         string
+	created     time.Time
 	status      string
 	conclusion  string
 	externalID  string

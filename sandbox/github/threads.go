@@ -1,7 +1,6 @@
 package github
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -42,7 +41,11 @@ func (r *repository) thread(number int) (*thread, error) {
 	if number < 1 || number > len(r.threads) {
 		return nil, notFound()
 	}
-	return r.threads[number-1], nil
+	th := r.threads[number-1]
+	if !th.deleted.IsZero() {
+		return nil, refuse(http.StatusGone, "This issue was deleted")
+	}
+	return th, nil
 }
 
 // newThread adds a thread that its caller completes and announces. With mu held.
@@ -224,6 +227,7 @@ func (s *Server) commentOn(by actor, th *thread, body string) (*comment, error) 
 		created: s.moment(), updated: s.moment(),
 	}
 	th.comments = append(th.comments, c)
+	s.past.comments = append(s.past.comments, c)
 	th.updated = s.moment()
 	s.announceComment("created", c, by, nil)
 	return c, nil
@@ -242,19 +246,27 @@ func (s *Server) editComment(by actor, c *comment, body string) error {
 	}
 	was := c.body
 	c.body, c.updated = body, s.moment()
+	c.edits++
 	s.announceComment("edited", c, by, object{"changes": object{"body": object{"from": was}}})
 	return nil
 }
 
 // deleteComment is called with mu held.
 func (s *Server) deleteComment(by actor, c *comment) {
+	c.deleted = s.moment()
 	c.thread.comments = slices.DeleteFunc(c.thread.comments, func(other *comment) bool { return other == c })
 	s.announceComment("deleted", c, by, nil)
 }
 
+// deleteIssue takes an issue away with all that was said about it. With mu held.
+func (s *Server) deleteIssue(by actor, th *thread) {
+	s.announceThread("deleted", th, by, nil)
+	th.deleted = s.moment()
+}
+
 // comment finds a comment of the repository by id. With mu held.
 func (r *repository) comment(id int64) (*comment, error) {
-	for _, th := range r.threads {
+	for _, th := range r.existing() {
 		for _, c := range th.comments {
 			if c.id == id {
 				return c, nil
@@ -262,29 +274,4 @@ func (r *repository) comment(id int64) (*comment, error) {
 		}
 	}
 	return nil, notFound()
-}
-
-// reactionContents are the reactions that GitHub knows.
-func reactionContents() []string {
-	return []string{"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"}
-}
-
-// react adds a reaction to a list, or finds the one that this account left
-// before. With mu held.
-func (s *Server) react(by actor, list *[]*reaction, content string) (r *reaction, fresh bool, err error) {
-	if content == "" {
-		return nil, false, missing("content")
-	}
-	if !slices.Contains(reactionContents(), content) {
-		return nil, false, invalid(FieldError{Resource: "Reaction", Field: "content", Code: "invalid",
-			Message: fmt.Sprintf("%s is not one of %s", content, strings.Join(reactionContents(), ", "))})
-	}
-	for _, one := range *list {
-		if one.user == by.account && one.content == content {
-			return one, false, nil
-		}
-	}
-	r = &reaction{id: s.newID(reactionID), content: content, user: by.account, created: s.moment()}
-	*list = append(*list, r)
-	return r, true, nil
 }

@@ -131,16 +131,6 @@ func (w *world) asApp(a github.App) *gogithub.Client {
 	return w.client(tr)
 }
 
-// asAppUnchecked is asApp for the few calls where the description is wrong.
-func (w *world) asAppUnchecked(a github.App) *gogithub.Client {
-	w.t.Helper()
-	c := w.asApp(a)
-	base, err := url.Parse(w.loose + "/api/v3/")
-	w.check(err)
-	c.BaseURL = base
-	return c
-}
-
 // asInstallation is a client with the installation's tokens.
 func (w *world) asInstallation(a github.App, in github.Installation) *gogithub.Client {
 	w.t.Helper()

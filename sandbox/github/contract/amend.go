@@ -18,6 +18,28 @@ func amend(doc *openapi3.T) error {
 			return err
 		}
 	}
+	// An account of the list is a person AND an enterprise at once (allOf), where the
+	// installation by its id has it right (anyOf), and GitHub answers one of the two.
+	return eitherOf(doc, http.MethodGet, "/app/installations", "account")
+}
+
+// eitherOf makes a field of a list's elements be one of the forms that the
+// description wants it to be all of.
+func eitherOf(doc *openapi3.T, method, path, field string) error {
+	item := doc.Paths.Value(path)
+	if item == nil || item.GetOperation(method) == nil {
+		return fmt.Errorf("%s %s is not described", method, path)
+	}
+	response := item.GetOperation(method).Responses.Status(http.StatusOK)
+	if response == nil || response.Value == nil || response.Value.Content.Get("application/json") == nil {
+		return fmt.Errorf("%s %s answers no JSON", method, path)
+	}
+	list := response.Value.Content.Get("application/json").Schema.Value
+	if list.Items == nil || list.Items.Value.Properties[field] == nil || len(list.Items.Value.Properties[field].Value.AllOf) == 0 {
+		return fmt.Errorf("%s %s: %s is not all of several forms: is the description mended?", method, path, field)
+	}
+	schema := list.Items.Value.Properties[field].Value
+	schema.AnyOf, schema.AllOf = schema.AllOf, nil
 	return nil
 }
 

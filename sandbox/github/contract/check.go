@@ -72,11 +72,11 @@ func (d *Description) differences(asked *http.Request, body []byte, got *recorde
 
 // generic says whether GitHub may answer any operation so, whether or not the
 // operation's own description lists it: unparsable JSON, no or wrong
-// credentials, no right, not visible, over a limit, or out of order.
+// credentials, no right, not visible, deleted, over a limit, or out of order.
 func generic(status int) bool {
 	switch status {
 	case http.StatusNotModified, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
-		http.StatusNotFound, http.StatusTooManyRequests:
+		http.StatusNotFound, http.StatusGone, http.StatusTooManyRequests:
 		return true
 	}
 	return status >= 500 || redirect(status)

@@ -49,6 +49,13 @@ func unprefixed(u *url.URL) *url.URL {
 	short := *u
 	short.Path = strings.TrimPrefix(u.Path, prefix)
 	short.RawPath = strings.TrimPrefix(u.RawPath, prefix)
+	// GitHub redirects an old name to /repositories/{id}, where everything is that
+	// is under the name; the description has only the latter.
+	for _, path := range []*string{&short.Path, &short.RawPath} {
+		if rest, byID := strings.CutPrefix(*path, "/repositories/"); byID {
+			*path = "/repos/repositories/" + rest
+		}
+	}
 	return &short
 }
 

@@ -13,7 +13,8 @@ import (
 // takes; a request outside these areas is therefore reported as unknown.
 func areas() []string {
 	return []string{
-		"/app", "/installation", "/user", "/users/{username}", "/orgs/{org}", "/rate_limit", "/meta",
+		"/app", "/installation", "/user", "/users/{username}", "/users/{username}/installation", "/orgs/{org}",
+		"/orgs/{org}/installation", "/rate_limit", "/meta",
 		"/repos/{owner}/{repo}",
 	}
 }
@@ -22,7 +23,7 @@ func areas() []string {
 func below() []string {
 	return []string{
 		"branches", "check-runs", "check-suites", "collaborators", "comments", "commits", "compare", "contents",
-		"git", "installation", "issues", "labels", "merges", "pulls", "readme", "statuses",
+		"git", "installation", "issues", "labels", "merges", "pulls", "readme", "statuses", "transfer",
 	}
 }
 

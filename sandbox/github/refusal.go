@@ -15,6 +15,10 @@ type Error struct {
 	Message string
 	// Fields says what is wrong with which field; only with status 422.
 	Fields []FieldError
+
+	docs   string            // documentation_url; empty: the API's front page
+	header map[string]string // more of the answer
+	more   object            // more of the answer's body
 }
 
 // FieldError is one entry of a refusal's "errors".

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,26 +31,22 @@ func needsClaude(t *testing.T) {
 	}
 }
 
-// staticSam builds the program that is mounted into containers, once for all tests: the test binary needs a C library.
-var staticSam = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sam-static-")
-	if err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sam"), "sam")
+// staticSam builds the program that is mounted into containers: the test binary needs a C library.
+func staticSam(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sam")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", path, "sam")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return filepath.Join(dir, "sam"), build.Run()
-})
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build sam for containers: %v\n%s", err, out)
+	}
+	return path
+}
 
 func inContainers(t *testing.T, o worldOptions, use func(t *testing.T, w *world)) {
 	t.Helper()
 	needsContainers(t)
-	binary, err := staticSam()
-	if err != nil {
-		t.Fatalf("build sam for containers: %v", err)
-	}
-	o.agent, o.binary = "claude", binary
+	o.agent, o.binary = "claude", staticSam(t)
 	inWorldOf(t, o, use)
 }
 
@@ -71,6 +66,9 @@ func TestTheRealAgentInAContainerIsWatchedToItsPullRequest(t *testing.T) {
 			t.Errorf("the closing comment does not tell the cost: %+v", w.comments(t, 1))
 		}
 		page.picture("claude")
+		if !strings.Contains(done.Summary, "scripted stand-in") || len(w.comments(t, 1, "sam:closing:", "A scripted stand-in for a model did this")) != 1 {
+			t.Errorf("nothing says that no model did it: %+v", w.comments(t, 1))
+		}
 		gapFree(t, w, done)
 		clone := filepath.Join(t.TempDir(), "clone")
 		w.git(t, "", "clone", "--quiet", "--branch", done.Branch, w.cloneURL(), clone)
@@ -83,26 +81,26 @@ func TestTheRealAgentInAContainerIsWatchedToItsPullRequest(t *testing.T) {
 }
 
 func TestADemoThatIsStoppedInMidTaskLeavesNoContainer(t *testing.T) {
+	folder := ""
 	containers := func() string {
-		out, err := exec.Command("docker", "ps", "--all", "--quiet", "--filter", "name=-940000001-").Output() // of the stand-in's repository: other tests run beside this one
+		out, err := exec.Command("docker", "ps", "--all", "--quiet", "--filter", "label=sam.folder="+folder).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(out)
 	}
-	before := ""
 	inContainers(t, worldOptions{}, func(t *testing.T, w *world) {
-		before = containers()
+		folder = filepath.Join(w.dir, "node")
 		w.say(t, maintainer, 1, "/sam scenario hang")
 		w.started(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := until(ctx, func() (bool, error) { return containers() != before, nil }); err != nil {
+		if err := until(ctx, func() (bool, error) { return containers() != "", nil }); err != nil {
 			t.Fatal(err)
 		}
 	})
-	if after := containers(); after != before {
-		t.Errorf("containers before %q and after %q", before, after)
+	if left := containers(); left != "" {
+		t.Errorf("the containers %s are left", left)
 	}
 }
 
@@ -123,6 +121,44 @@ func TestAnAgentThatOnlyClaimsToBeDoneIsNotBelieved(t *testing.T) {
 			t.Errorf("ended as %+v", done)
 		}
 	})
+}
+
+func TestARequestThatTheScriptedModelDoesNotKnowChangesNothingAndSaysSo(t *testing.T) {
+	inContainers(t, worldOptions{}, func(t *testing.T, w *world) {
+		for i, try := range []struct{ request, says string }{
+			{"make me a sandwich", "I am a scripted stand-in for a model: I understand nothing and have no script for this request"},
+			{"scenario nonesuch", "have no scenario `nonesuch`; the nearest name is `noop`"},
+		} {
+			w.say(t, maintainer, 1, "/sam "+try.request)
+			done := w.ends(t, i+1)[i]
+			if done.State != task.Failed || done.Pull != 0 || done.Head != "" || !strings.Contains(done.Failure, "committed nothing") {
+				t.Errorf("%s: ended as %+v", try.request, done)
+			}
+			if words := w.said(t, done.ID); !strings.Contains(words, try.says) {
+				t.Errorf("%s: the agent said %q", try.request, words)
+			}
+		}
+	})
+}
+
+// said is all that a task's agent said.
+func (w *world) said(t *testing.T, id task.ID) string {
+	t.Helper()
+	events, err := w.server.store.Events(t.Context(), id, 0, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words strings.Builder
+	for _, e := range events {
+		parsed, err := task.ParseEvent(e.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed.Kind == task.Said {
+			words.WriteString(parsed.Text + "\n")
+		}
+	}
+	return words.String()
 }
 
 func TestWithoutAnEngineARealAgentIsRefusedUnlessIsolationIsGivenUp(t *testing.T) {

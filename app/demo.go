@@ -2,23 +2,22 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
+	"strings"
+	"sync/atomic"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"sam/agent"
 	"sam/config"
 	"sam/handlers"
+	"sam/sandbox/model"
 	"sam/sandbox/seed"
-	"sam/task"
 )
-
-// demoWithin bounds `sam demo --once`.
-const demoWithin = 5 * time.Minute
 
 type demoFlags struct {
 	once    bool
@@ -29,6 +28,9 @@ type demoFlags struct {
 	verbose bool
 }
 
+// demoAgents are the agents that the world's node has.
+func demoAgents() []string { return []string{"claude", demoAgentName} }
+
 func newDemo() *cobra.Command {
 	f := demoFlags{}
 	cmd := &cobra.Command{
@@ -36,18 +38,23 @@ func newDemo() *cobra.Command {
 		Short: "Run the whole product on this machine, with no account, key or internet",
 		Long: "Run the whole product in one process tree: a GitHub that behaves, Redis, the server and a node. Open the\n" +
 			"printed page, comment \"/sam add rate limiting to /api/upload\" on the issue, and watch a pull request appear.\n" +
-			"With --once it does that by itself and prints one JSON object as its last line.",
+			"With --once it does that by itself and prints one JSON object as its last line.\n\n" +
+			"With --agent claude the real Claude Code works in a container, on a scripted stand-in for a model where\n" +
+			"ANTHROPIC_API_KEY is not set. The stand-in understands nothing, and the cost it shows is invented. It can add\n" +
+			"rate limiting to /api/upload and nothing else; to see how SAM behaves, comment \"/sam scenario NAME\":\n\n" +
+			scenarioHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			level := "warn"
 			if f.verbose {
 				level = "debug"
 			}
-			log := newLog(config.Log{Level: level, Format: "console"}, cmd.ErrOrStderr())
-			if commands := handlers.ParseCommands(requestComment(f.request)); len(commands) != 1 || commands[0].Verb != handlers.VerbRequest {
-				return fmt.Errorf("--request %q makes no task, or several: say what is to be done, in more than one word", f.request)
-			}
-			return runDemo(log.WithContext(cmd.Context()), f, cmd.OutOrStdout())
+			quiet := &quiet{}
+			log := newLog(config.Log{Level: level, Format: "console"}, cmd.ErrOrStderr()).Hook(quiet)
+			return runDemo(log.WithContext(cmd.Context()), f, quiet, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "do the job by itself, print one JSON object, and exit 0 only if the pull request holds the commit")
@@ -59,165 +66,116 @@ func newDemo() *cobra.Command {
 	return cmd
 }
 
+// scenarioHelp lists the scripted model's scenarios for a terminal.
+func scenarioHelp() string {
+	var b strings.Builder
+	for _, s := range model.Scenarios() {
+		fmt.Fprintf(&b, "  %-10s  %s\n", s, strings.ReplaceAll(s.Does(), "`", ""))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// check refuses what could come to nothing only, before anything is started.
+func (f demoFlags) check() error {
+	if !slices.Contains(demoAgents(), f.agent) {
+		return fmt.Errorf("there is no agent %q: choose one of %s", f.agent, strings.Join(demoAgents(), ", "))
+	}
+	if commands := handlers.ParseCommands(requestComment(f.request)); len(commands) != 1 || commands[0].Verb != handlers.VerbRequest {
+		return fmt.Errorf("--request %q makes no task, or several: say what is to be done, in more than one word", f.request)
+	}
+	return nil
+}
+
 // requestComment is the comment that asks for something.
 func requestComment(request string) string { return "/sam " + request }
 
-func runDemo(ctx context.Context, f demoFlags, out io.Writer) error {
+// quiet keeps warnings out of the log once it is set: --once tells by itself what they tell.
+type quiet struct{ atomic.Bool }
+
+// Run implements zerolog.Hook.
+func (q *quiet) Run(e *zerolog.Event, level zerolog.Level, _ string) {
+	if level == zerolog.WarnLevel && q.Load() {
+		e.Discard()
+	}
+}
+
+func runDemo(ctx context.Context, f demoFlags, quiet *quiet, out io.Writer) error {
 	if f.once {
 		f.listen = "127.0.0.1:0"
 	} else {
 		f.listen = listenOr(ctx, f.listen)
 	}
 	return withWorld(ctx, worldOptions{listen: f.listen, agent: f.agent, unsafe: f.unsafe}, func(ctx context.Context, w *world) error {
-		if f.once {
-			return w.once(ctx, f.request, out)
+		isolated, err := w.isolated(ctx, f)
+		if err != nil {
+			return err
 		}
-		w.announce(out)
+		words := agentWords(f.agent, w.model, isolated)
+		if f.once {
+			quiet.Store(!f.verbose)
+			return w.once(ctx, f.request, words, out)
+		}
+		w.announce(words, out)
 		<-ctx.Done()
 		return nil
 	})
 }
 
+// isolated reports whether the agent is kept from the rest of the machine, or needs not be. It refuses one that would not be
+// run for that reason.
+func (w *world) isolated(ctx context.Context, f demoFlags) (bool, error) {
+	if f.agent == demoAgentName {
+		return true, nil
+	}
+	nodes, err := w.server.store.Nodes(ctx)
+	if err != nil {
+		return false, err
+	}
+	if len(nodes) == 1 && nodes[0].Workspace == agent.KindDocker {
+		return true, nil
+	}
+	if f.unsafe {
+		return false, nil
+	}
+	return false, errors.New("no container engine answers here, and " + f.agent + " is not run without one: nothing would keep it from the rest of this machine.\n" +
+		"Start Docker, or have it installed with the image of workspaces (`make tools`, as root on Debian), and run the demo again.\n" +
+		"Or run `sam demo`, whose own agent needs no container.\n" +
+		"Or let the agent have all that you have: `sam demo --agent " + f.agent + " --" + unsafeFlag + "`")
+}
+
+// agentWords say which agent works, and what it asks: nobody is to take a script for a model, or its cost for money.
+func agentWords(name, asks string, isolated bool) string {
+	var words string
+	switch asks {
+	case modelNone:
+		words = name + ", built in: it has no model, and a few recipes for this one repository"
+	case modelScripted:
+		words = name + ", on a scripted stand-in for a model: it understands nothing, and the cost it shows is invented.\n" +
+			"`sam demo --help` lists what it can be asked; the real model answers where ANTHROPIC_API_KEY is set"
+	default:
+		words = name + ", on the model at " + asks + ": what it uses is billed to the key of ANTHROPIC_API_KEY"
+	}
+	if !isolated {
+		words += ".\nNOT ISOLATED: it runs without a container, as you, for so --" + unsafeFlag + " says"
+	}
+	return words + "."
+}
+
 // announce says where everything is.
-func (w *world) announce(out io.Writer) {
-	fmt.Fprintf(out, `SAM is running, on this machine alone, with a stand-in for GitHub.
-
-  Open     %[1]s/%[2]s/%[3]s/issues/1
-  Comment  /sam add rate limiting to /api/upload
-  Watch    a pull request appear, a few seconds later
-
-  Live pages         %[11]s/%[2]s/%[3]s
-  GitHub's stand-in  %[1]s   people: %[4]s (may ask), %[5]s (may not), %[6]s (a stranger)
-  SAM                %[7]s   metrics and health: %[8]s
-  Redis              %[9]s
-  Files              %[10]s, removed at the end
-
-Ctrl-C ends it.
-`, w.hub.url(), seed.Owner, seed.Repository, maintainer, triager, stranger,
-		w.server.public.url(), w.server.operator.url()+"/metrics", w.redis.Name, w.dir, w.server.pages.url())
-}
-
-// summary is the last line of `sam demo --once`. Phases are seconds since the comment was posted, 0 for
-// one that the task did not come to.
-type summary struct {
-	Task        task.ID            `json:"task"`
-	State       task.State         `json:"state"`
-	Repository  string             `json:"repository"`
-	Issue       int                `json:"issue"`
-	PullRequest int                `json:"pull_request"`
-	Branch      string             `json:"branch"`
-	Commits     []string           `json:"commits"`
-	Agent       string             `json:"agent"`
-	Workspace   string             `json:"workspace"`
-	Redis       string             `json:"redis"`
-	Seconds     float64            `json:"seconds"`
-	Phases      map[string]float64 `json:"phases"`
-	Failure     string             `json:"failure,omitempty"`
-}
-
-// once does the job by itself: it comments as the maintainer, follows the task to its end, and looks whether the pull
-// request is there and holds what the task says it pushed.
-func (w *world) once(ctx context.Context, request string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, demoWithin)
-	defer cancel()
-	fmt.Fprintf(out, "GitHub's stand-in runs at %s, Redis is %s.\n%s comments: %s\n", w.hub.url(), w.redis.Name, maintainer, requestComment(request))
-	posted := time.Now()
-	if _, err := w.hub.CreateComment(maintainer, seed.Owner, seed.Repository, 1, requestComment(request)); err != nil {
-		return fmt.Errorf("comment on the issue: %w", err)
+func (w *world) announce(agent string, out io.Writer) {
+	repository := "/" + seed.Owner + "/" + seed.Repository
+	fmt.Fprintf(out, "SAM is running on this machine, with a stand-in for GitHub.\n\n"+
+		"  Open     %s\n  Comment  /sam add rate limiting to /api/upload\n  Watch    a pull request appear, a few seconds later\n\n",
+		w.hub.url()+repository+"/issues/1")
+	for _, row := range [][2]string{
+		{"Agent", agent},
+		{"Live pages", w.server.pages.url() + repository},
+		{"GitHub's stand-in", fmt.Sprintf("%s   people: %s (may ask), %s (may not), %s (a stranger)", w.hub.url(), maintainer, triager, stranger)},
+		{"SAM", fmt.Sprintf("%s   metrics and health: %s/metrics", w.server.public.url(), w.server.operator.url())},
+		{"Redis", w.redis.Name},
+		{"Files", w.dir + ", removed at the end"},
+	} {
+		fmt.Fprintf(out, "  %-17s  %s\n", row[0], strings.ReplaceAll(row[1], "\n", "\n"+strings.Repeat(" ", 21)))
 	}
-	t, err := w.finished(ctx, out)
-	if err != nil {
-		return err
-	}
-	if err := w.told(ctx); err != nil {
-		return err
-	}
-	s := summarize(t, posted, w.redis.Name)
-	failure := w.verify(t, &s)
-	line, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode the summary: %w", err)
-	}
-	if failure != nil {
-		fmt.Fprintf(out, "Not done: %v\n%s\n", failure, line)
-		return exitError(1)
-	}
-	fmt.Fprintf(out, "%s\n", line)
-	return nil
-}
-
-// finished follows the project's conversation until a task has ended.
-func (w *world) finished(ctx context.Context, out io.Writer) (task.Task, error) {
-	following, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var ended task.ID
-	err := w.server.store.FollowConversation(following, w.project, func(e task.Entry) error {
-		switch e.Kind {
-		case task.EntryStarted:
-			fmt.Fprintf(out, "%s: %s\n", e.Task, e.Text)
-		case task.EntryResult:
-			fmt.Fprintf(out, "%s: %s: %s\n", e.Task, e.State, e.Text)
-			ended = e.Task
-			cancel()
-		}
-		return nil
-	})
-	if err != nil {
-		return task.Task{}, err
-	}
-	if ended == "" && errors.Is(ctx.Err(), context.Canceled) {
-		return task.Task{}, ctx.Err()
-	}
-	if ended == "" {
-		return task.Task{}, fmt.Errorf("no task ended within %s; run it again with -v to see why", demoWithin)
-	}
-	return w.server.store.Task(ctx, ended)
-}
-
-// told waits until nothing is owed to GitHub any more: the closing comment and the last edit are there.
-func (w *world) told(ctx context.Context) error {
-	return until(ctx, func() (bool, error) {
-		owing, err := w.server.store.Owing(ctx)
-		return len(owing) == 0, err
-	})
-}
-
-func summarize(t task.Task, posted time.Time, redisName string) summary {
-	since := func(at time.Time) float64 {
-		if at.IsZero() {
-			return 0
-		}
-		return float64(at.Sub(posted).Milliseconds()) / 1000
-	}
-	return summary{
-		Task: t.ID, State: t.State, Repository: t.Repository, Issue: t.Number, PullRequest: t.Pull, Branch: t.Branch,
-		Commits: []string{}, Agent: t.Agent, Workspace: t.Workspace, Redis: redisName,
-		Seconds: since(t.At[t.State]), Failure: t.Failure,
-		Phases: map[string]float64{
-			"accepted": since(t.Accepted), "placed": since(t.At[task.Preparing]), "prepared": since(t.At[task.Running]),
-			"first_event": since(t.FirstEvent), "finished": since(t.At[task.Publishing]), "published": since(t.At[task.Succeeded]),
-		},
-	}
-}
-
-// verify looks at GitHub's side: is the pull request there, and does its branch hold the commit?
-func (w *world) verify(t task.Task, s *summary) error {
-	if t.State != task.Succeeded {
-		return fmt.Errorf("the task ended as %s", t.State)
-	}
-	pull, err := w.hub.PullRequest(seed.Owner, seed.Repository, t.Pull)
-	if err != nil {
-		return fmt.Errorf("pull request #%d: %w", t.Pull, err)
-	}
-	commits, err := w.hub.Commits(seed.Owner, seed.Repository, t.Pull)
-	if err != nil {
-		return fmt.Errorf("commits of pull request #%d: %w", t.Pull, err)
-	}
-	for _, c := range commits {
-		s.Commits = append(s.Commits, c.SHA)
-	}
-	if pull.Head.Branch != t.Branch || pull.Head.SHA != t.Head || !slices.Contains(s.Commits, t.Head) {
-		return fmt.Errorf("pull request #%d is of %s at %s, and the task pushed %s to %s", t.Pull, pull.Head.Branch, pull.Head.SHA, t.Head, t.Branch)
-	}
-	return nil
+	fmt.Fprint(out, "\nCtrl-C ends it.\n")
 }

@@ -52,7 +52,7 @@ func newSandboxGitHub() *cobra.Command {
 				return fmt.Errorf("make the folder for the App's credentials: %w", err)
 			}
 			ctx := newLog(config.Log{Level: "info", Format: "console"}, cmd.ErrOrStderr()).WithContext(cmd.Context())
-			hub, err := newHub(ctx, listen, nil)
+			hub, err := newHub(ctx, listen, "", nil)
 			if err != nil {
 				return err
 			}
@@ -120,9 +120,10 @@ const (
 	stranger   = "eve"
 )
 
-// newHub makes and seeds the stand-in and listens. watch, when not nil, is put around all that it serves.
-func newHub(ctx context.Context, listen string, watch func(http.Handler) http.Handler) (_ *hub, err error) {
-	s, err := github.New(github.Options{Pages: github.Pages, Log: *zerolog.Ctx(ctx)})
+// newHub makes and seeds the stand-in and listens. Its repositories are in dir; empty: in a folder of its own. watch, when
+// not nil, is put around all that it serves.
+func newHub(ctx context.Context, listen, dir string, watch func(http.Handler) http.Handler) (_ *hub, err error) {
+	s, err := github.New(github.Options{Dir: dir, Pages: github.Pages, Log: *zerolog.Ctx(ctx)})
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ func newSandboxModel() *cobra.Command {
 		Use:   "model",
 		Short: "Run a scripted model behind Anthropic's Messages API",
 		Long: "Run a scripted model behind Anthropic's Messages API, with streaming and tools. What it answers is decided by the\n" +
-			"conversation: a request that says \"scenario NAME\" picks one of " + strings.Join(names, ", ") + ".",
+			"conversation: a request that says \"scenario NAME\" picks one of these. It understands nothing, and its tokens are\n" +
+			"estimates.\n\n" + scenarioHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if scenario != "" && !slices.Contains(names, scenario) {

@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/palantir/go-githubapp/githubapp"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"sam/agent"
 	"sam/config"
-	"sam/sandbox/model"
 	"sam/sandbox/redis"
 	"sam/sandbox/seed"
 	"sam/task"
@@ -30,7 +28,7 @@ type world struct {
 	redis   *redis.Server
 	hub     *hub
 	server  *server
-	model   string // what real agents ask: its name and address
+	model   string // what the agent asks: see chooseModel
 	project int64
 }
 
@@ -46,18 +44,21 @@ type worldOptions struct {
 }
 
 // withWorld brings a world up, calls use when the node is linked and the project is known, and takes the world down
-// when use returns or ctx ends. Its files are in a folder of their own and removed with it.
+// when use returns or ctx ends. Its files are in a folder of their own and removed with it, by the next world should this
+// one be killed.
 func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *world) error) (err error) {
 	w := &world{}
-	if w.dir, err = os.MkdirTemp("", "sam-demo-"); err != nil {
-		return fmt.Errorf("make the demo's folder: %w", err)
+	folder, err := agent.NewTransientFolder(ctx, "sam-demo-")
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(w.dir)) }()
+	defer func() { err = errors.Join(err, folder.Remove()) }()
+	w.dir = folder.Path
 	if w.redis, err = redis.Start(ctx, w.dir); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.redis.Stop()) }()
-	if w.hub, err = newHub(ctx, o.listen, o.watch); err != nil {
+	if w.hub, err = newHub(ctx, o.listen, filepath.Join(w.dir, "github"), o.watch); err != nil {
 		return err
 	}
 	defer w.hub.close(ctx)
@@ -153,35 +154,4 @@ func agentsFolder() string {
 		return ""
 	}
 	return filepath.Join(cache, "sam", "agents")
-}
-
-// chooseModel points the server at the real model where the environment has a key for it, else at a scripted one.
-func (w *world) chooseModel(ctx context.Context, group *errgroup.Group, o worldOptions, c *config.Model) error {
-	if o.agent == demoAgentName {
-		return nil
-	}
-	key := os.Getenv("ANTHROPIC_API_KEY")
-	w.model = "Anthropic's, with the key of ANTHROPIC_API_KEY"
-	if key == "" {
-		if key = o.key; key == "" {
-			key = scriptedKey
-		}
-		m := model.New(model.Options{APIKey: scriptedKey, Log: *zerolog.Ctx(ctx)})
-		d, err := newDoor(ctx, "model", "127.0.0.1:0", m.Handler())
-		if err != nil {
-			m.Close()
-			return err
-		}
-		group.Go(func() error {
-			defer m.Close()
-			return d.serve(ctx)
-		})
-		c.Anthropic.BaseURL = d.url()
-		w.model = "scripted, at " + d.url()
-	}
-	c.Anthropic.KeyFile = filepath.Join(w.dir, "model-key")
-	if err := os.WriteFile(c.Anthropic.KeyFile, []byte(key+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the model's key: %w", err)
-	}
-	return nil
 }

@@ -169,8 +169,12 @@ func TestAnAnswerEndsWhereItMust(t *testing.T) {
 		t.Errorf("max_tokens: %+v", short)
 	}
 	stopped := c.ask(t, with(object{"stop_sequences": []string{"never said", " model"}}))
-	if stopped.Stop != "stop_sequence" || stopped.text() != "I am a scripted" {
+	if stopped.Stop != "stop_sequence" || stopped.Sequence == nil || *stopped.Sequence != " model" || stopped.text() != "I am a scripted stand-in for a" {
 		t.Errorf("stop_sequences: %+v", stopped)
+	}
+	both := c.ask(t, with(object{"stop_sequences": []string{" model"}, "max_tokens": 3}))
+	if both.Stop != "max_tokens" || both.Sequence != nil {
+		t.Errorf("cut before its stop sequence: %+v", both)
 	}
 	tool := c.ask(t, with(object{"max_tokens": 25, "tools": claudes(), "messages": talk("scenario steps")}))
 	if tool.Stop != "max_tokens" || len(tool.uses()) != 0 {

@@ -111,11 +111,12 @@ func refused(t *testing.T, answer *http.Response) (status int, kind, message str
 
 // said is a message as the client has put it together.
 type said struct {
-	ID      string
-	Model   string
-	Content []part
-	Stop    string `json:"stop_reason"`
-	Usage   struct {
+	ID       string
+	Model    string
+	Content  []part
+	Stop     string  `json:"stop_reason"`
+	Sequence *string `json:"stop_sequence"`
+	Usage    struct {
 		Input    int `json:"input_tokens"`
 		Creation int `json:"cache_creation_input_tokens"`
 		Read     int `json:"cache_read_input_tokens"`
@@ -274,7 +275,7 @@ func readStream(body io.Reader) (*said, error) {
 				}
 			}
 		case name == "message_delta" && !open && m.Stop == "":
-			m.Stop, m.Usage.Output = e.Delta.Stop, e.Usage.Output
+			m.Stop, m.Sequence, m.Usage.Output = e.Delta.Stop, e.Delta.Sequence, e.Usage.Output
 		case name == "message_stop" && m.Stop != "":
 			return m, nil
 		default:

@@ -184,7 +184,7 @@ func (m *reply) end(i int, text, reason string) {
 	if text != "" {
 		m.Content = append(m.Content, outBlock{kind: "text", text: text})
 	}
-	m.StopReason = &reason
+	m.StopReason, m.StopSequence = &reason, nil
 }
 
 // head is the longest beginning of text, in whole letters, that has at most so many tokens.

@@ -105,7 +105,7 @@ func (t *turn) hear(c content, said string) {
 		t.steered = append(t.steered, own)
 		t.anew(own)
 	default:
-		t.request, t.asked, t.steered, t.steps = own, said, nil, nil
+		t.request, t.asked, t.steered, t.steps = requestIn(own), said, nil, nil
 	}
 }
 
@@ -120,7 +120,7 @@ func (t *turn) steer(text string) {
 
 // anew begins a turn when a message that came mid-turn names a scenario of its own.
 func (t *turn) anew(text string) {
-	if named(text) != "" {
+	if _, known := named(text); known {
 		t.request, t.steered, t.steps = text, nil, nil
 	}
 }

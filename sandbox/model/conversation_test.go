@@ -52,7 +52,7 @@ func TestTheLatestRequestChoosesTheScenario(t *testing.T) {
 		{name: "the last of several names", messages: talk("scenario dead, or rather scenario noop"), want: "Done."},
 		{name: "not the request before it", messages: talk("scenario dead", "sorry", "scenario: noop"), want: "Done."},
 		{name: "not what the client adds", messages: talk([]object{{"type": "text", "text": reminder}, {"type": "text", "text": "scenario noop"}}), want: "Done."},
-		{name: "not a name that does not exist", messages: talk("scenario zero"), want: "I am a scripted model"},
+		{name: "not a name that does not exist", messages: talk("scenario zero"), want: "no scenario `zero`"},
 		{name: "unless one is forced", forced: model.Noop, messages: talk("scenario dead"), want: "Done."},
 		{name: "a message mid-turn is heard", messages: append(talk("scenario steps", use("toolu_1"), []object{result("toolu_1")}),
 			object{"role": "system", "content": sent("hurry up")}), want: "“hurry up”"},

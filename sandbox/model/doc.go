@@ -6,9 +6,12 @@
 // # Scenarios
 //
 // The latest request of the user chooses, by the words "scenario NAME" (the last one counts); a message that the user
-// sends while the model works chooses anew only with these words. Options.Scenario forces one. Where nothing is
-// chosen, a request about rate limiting is `work`, the answer to a question of `ask` goes on with that, and any other
-// gets an honest word that this model is scripted.
+// sends while the model works chooses anew only with these words. Options.Scenario forces one. Where nothing is chosen, a
+// request for rate limiting and nothing else is `work`, and the answer to a question of `ask` goes on with that. Any other
+// request changes nothing: the model says that it is a scripted stand-in and what it knows, and beside a scenario that does
+// not exist the nearest that does. Of a prompt of SAM's only the request counts, never the issue's text; see prompt.go.
+//
+// All last words but those of `forge` end by saying that a stand-in said them.
 //
 //	work       adds rate limiting to the demo repository (sam/sandbox/seed): looks, reads, writes, tests, commits.
 //	           Where a step fails it says so, and ends without a commit

@@ -24,6 +24,7 @@ func (s *script) slowly() answer {
 			pieces[i] += "\n\n"
 		}
 	}
+	pieces[n-1] += signature
 	return answer{pieces: pieces, pace: s.pace}
 }
 

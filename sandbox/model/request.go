@@ -111,7 +111,7 @@ func (c content) text() string {
 	return strings.Join(all, "\n")
 }
 
-// format is the schema that the answer must follow, or nil.
+// schema is what the answer must follow, or nil.
 func (r *request) schema() json.RawMessage {
 	for _, f := range []format{r.OutputConfig.Format, r.OutputFormat} {
 		if f.Type == "json_schema" {

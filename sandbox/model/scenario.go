@@ -3,7 +3,6 @@ package model
 import (
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,26 +32,28 @@ func Scenarios() []Scenario {
 	return []Scenario{Work, Steps, Ask, Slow, Limited, Dead, Hang, Half, Overloaded, Forge, Big, Daemon, Noop}
 }
 
-var (
-	naming  = regexp.MustCompile(`(?i)\bscenario[ :=]+["'\x60]?([a-z]+)`)
-	aboutIt = regexp.MustCompile(`(?i)\brate[ -]?limit|/api/upload`)
-	number  = regexp.MustCompile(`\d+`)
-)
-
-// named is the scenario that the text names last, or empty.
-func named(text string) Scenario {
-	var last Scenario
-	for _, m := range naming.FindAllStringSubmatch(text, -1) {
-		if name := Scenario(strings.ToLower(m[1])); slices.Contains(Scenarios(), name) {
-			last = name
-		}
-	}
-	return last
+// Does says in a line what a scenario does, empty for one that does not exist.
+func (s Scenario) Does() string {
+	return map[Scenario]string{
+		Work:       "adds rate limiting to `/api/upload` in the demo repository, runs the tests and commits",
+		Steps:      "takes twelve steps that only look, with words between",
+		Ask:        "asks a question, and does the work with the answer",
+		Slow:       "says a long text in pieces, ten a second; “scenario slow 200” makes it 200 pieces",
+		Limited:    "is refused twice, with 429 and then 529, and recovers",
+		Dead:       "fails with 500, for good",
+		Hang:       "never answers",
+		Half:       "breaks off in the middle of an answer, every time",
+		Overloaded: "ends in an error in the middle of an answer, every time",
+		Forge:      "says what pages and logs must survive: hostile Markdown, HTML, terminal sequences, false markers",
+		Big:        "has a command print very much; “scenario big 200000 lines” or “10 MB” says how much",
+		Daemon:     "leaves a process behind that outlives the command which started it",
+		Noop:       "claims that the work is done, and does nothing",
+	}[s]
 }
 
 // amount is the number that follows the scenario's name, with the rest of its line; 0 when there is none.
 func (t *turn) amount(name Scenario) (n int, unit string) {
-	pattern := regexp.MustCompile(`(?i)scenario[ :=]+["'\x60]?` + string(name) + `["'\x60]? +(\d{1,9}) *([a-z]*)`)
+	pattern := regexp.MustCompile(`(?i)scenario[ :=]+["'“\x60]?` + string(name) + `["'”\x60]? +(\d{1,9}) *([a-z]*)`)
 	all := pattern.FindAllStringSubmatch(t.request, -1)
 	if len(all) == 0 {
 		return 0, ""
@@ -63,19 +64,6 @@ func (t *turn) amount(name Scenario) (n int, unit string) {
 		return 0, ""
 	}
 	return n, strings.ToLower(last[2])
-}
-
-// choose picks the scenario of the latest request; empty: none fits.
-func (t *turn) choose() Scenario {
-	switch name := named(t.request); {
-	case name != "":
-		return name
-	case strings.Contains(t.asked, question):
-		return Ask
-	case aboutIt.MatchString(t.request):
-		return Work
-	}
-	return ""
 }
 
 // answer decides what to say next. forced overrides the conversation's choice.
@@ -93,7 +81,7 @@ func (t *turn) answer(forced Scenario) (Scenario, answer) {
 		case 1:
 			return name, answer{fault: overloaded()}
 		}
-		return name, say("I was refused twice, first for a rate limit, then because the service was overloaded, and got through at last. Nothing was changed.")
+		return name, closing("I was refused twice, first for a rate limit, then because the service was overloaded, and got through at last. Nothing was changed.")
 	case Dead:
 		return name, answer{fault: &fault{http.StatusInternalServerError, "api_error", "Internal server error"}}
 	case Hang:
@@ -130,23 +118,13 @@ func (t *turn) script(name Scenario) answer {
 	case Daemon:
 		return s.daemon()
 	case Noop:
-		return say("Done. Rate limiting is in place and all tests pass.")
+		return s.end("Done. Rate limiting is in place and all tests pass.")
 	}
-	return say(unknown())
+	return say(t.unknown())
 }
 
 const unfinished = "I have begun to look at this, and what I found so far is that the handler takes whatever it is sent. " +
 	"The next thing to do is to give each client a budget, and to refuse what goes beyond it; for that I need to"
-
-func unknown() string {
-	names := make([]string, 0, len(Scenarios()))
-	for _, s := range Scenarios() {
-		names = append(names, "`"+string(s)+"`")
-	}
-	return "I am a scripted model: I understand nothing and have no script for this request, so I have changed nothing.\n\n" +
-		"I can add rate limiting to `/api/upload` in the demo repository; ask for that. For tests, say \"scenario NAME\", with one of " +
-		strings.Join(names, ", ") + "."
-}
 
 // side answers what a client asks beside the conversation: a title, some JSON, a call of one certain tool.
 func (t *turn) side() (answer, bool) {

@@ -85,6 +85,17 @@ func TestWorkSaysHonestlyWhatItCouldNotDo(t *testing.T) {
 	}
 }
 
+func TestAQuotedFailureIsCutBetweenLetters(t *testing.T) {
+	_, c := serve(t, model.Options{})
+	a := &agent{client: c, dir: quayside(t), tools: claudes()}
+	a.instead = func(_, input string) (string, bool, bool) {
+		return "FAIL " + strings.Repeat("é", 2000) + "x", true, strings.Contains(input, "go test")
+	}
+	if last := a.run(t, "add rate limiting").text(); !strings.Contains(last, "…é") || !strings.Contains(last, "éx\n") || strings.Contains(last, "\ufffd") {
+		t.Error(last)
+	}
+}
+
 func TestWorkCommitsWhereGitKnowsNobody(t *testing.T) {
 	_, c := serve(t, model.Options{})
 	a := &agent{client: c, dir: quayside(t), tools: claudes()}

@@ -34,7 +34,7 @@ func (s *script) do(text string, calls ...call) ([]step, bool) {
 
 // lost ends a turn whose steps are not the script's own: another model took them, or the conversation was cut.
 func lost() answer {
-	return say("I have lost the thread: what was done in this conversation is not what my script would have done. I stop here and have " +
+	return closing("I have lost the thread: what was done in this conversation is not what my script would have done. I stop here and have " +
 		"finished nothing.")
 }
 
@@ -47,7 +47,13 @@ func (s *script) heard() string {
 }
 
 // end says the last words of a turn.
-func (s *script) end(text string) answer { return say(text + s.heard()) }
+func (s *script) end(text string) answer { return closing(text + s.heard()) }
+
+// signature is the end of a turn's last words. They become a pull request's text and a comment, beside a cost that nobody
+// pays.
+const signature = "\n\nA scripted stand-in for a model did this, by rote; its tokens are estimates, and their cost is invented."
+
+func closing(text string) answer { return say(text + signature) }
 
 // noShell ends a turn that cannot be done without one.
 func (s *script) noShell() answer {
@@ -59,7 +65,7 @@ func failure(st step) string {
 	const most = 1500 // bytes: an error is at the end of its output
 	text := strings.TrimSpace(st.text)
 	if len(text) > most {
-		text = "…" + text[len(text)-most:]
+		text = "…" + strings.ToValidUTF8(text[len(text)-most:], "")
 	}
 	if text == "" {
 		return "(no output)"

@@ -23,6 +23,8 @@ type attempt struct {
 	stop   context.CancelCauseFunc // with a *stopped
 	ended  chan struct{}
 
+	answers *answers // to what the agent asks
+
 	pass   int  // events of the driver's that the spool has already: it tells them again
 	pushed bool // the push is recorded already
 }
@@ -239,7 +241,7 @@ func (n *Node) giveBack(ctx context.Context, a *attempt, w Workspace) {
 
 // drive runs the agent in its workspace and pushes what it committed.
 func (n *Node) drive(ctx context.Context, a *attempt, driver Driver, w Workspace, from heads) task.End {
-	end, err := driver.Run(ctx, w, a.start, func(e task.Event) error { return a.emit(ctx, e) })
+	end, err := driver.Run(ctx, w, a.start, func(e task.Event) error { return a.emit(ctx, e) }, a.answers)
 	var why *stopped
 	switch {
 	case end.Outcome == task.Done: // even if it was about to be stopped

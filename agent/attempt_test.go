@@ -324,7 +324,7 @@ func TestABranchThatWasDeletedOnTheServerIsBegunAnew(t *testing.T) {
 // broken is a driver with a bug.
 type broken struct{ clumsy }
 
-func (broken) Run(context.Context, Workspace, wire.Start, func(task.Event) error) (task.End, error) {
+func (broken) Run(context.Context, Workspace, wire.Start, func(task.Event) error, *answers) (task.End, error) {
 	panic("out of order")
 }
 
@@ -347,7 +347,7 @@ type clumsy struct{}
 func (clumsy) Name() string { return "demo" }
 func (clumsy) Real() bool   { return false }
 
-func (clumsy) Run(_ context.Context, _ Workspace, _ wire.Start, emit func(task.Event) error) (task.End, error) {
+func (clumsy) Run(_ context.Context, _ Workspace, _ wire.Start, emit func(task.Event) error, _ *answers) (task.End, error) {
 	if err := emit(finished(task.End{Outcome: task.Done})); err == nil {
 		return task.End{Outcome: task.Done}, nil
 	}
@@ -388,7 +388,7 @@ type committer struct{}
 func (committer) Name() string { return "demo" }
 func (committer) Real() bool   { return false }
 
-func (committer) Run(ctx context.Context, w Workspace, _ wire.Start, emit func(task.Event) error) (task.End, error) {
+func (committer) Run(ctx context.Context, w Workspace, _ wire.Start, emit func(task.Event) error, _ *answers) (task.End, error) {
 	if _, err := output(ctx, w, "git", "commit", "--quiet", "--allow-empty", "--message=halfway"); err != nil {
 		return task.End{}, err
 	}

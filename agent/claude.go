@@ -74,7 +74,7 @@ func (s *silentError) Error() string {
 }
 
 // Run implements Driver.
-func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error) (task.End, error) {
+func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error, given *answers) (task.End, error) {
 	installed := claudeRelease()
 	if err := d.releases.ensure(ctx, installed); err != nil {
 		return task.End{}, err
@@ -87,10 +87,18 @@ func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit f
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var refused error // of emit
-	input := newClaudeInput(prompt)
+	input := newAgentInput(prompt)
 	defer input.close()
+	var turn sync.Mutex // of who changes the talk: its output, or an answer
+	var watch *claudeWatch
+	replies := newReplies(input.send, given, func() {
+		turn.Lock()
+		defer turn.Unlock()
+		watch.reset()
+	})
 	talk := &claudeTalk{
-		send: input.send,
+		replies: replies,
+		answers: given,
 		emit: func(e task.Event) {
 			if err := emit(e); err != nil && refused == nil {
 				refused = err
@@ -98,8 +106,11 @@ func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit f
 			}
 		},
 	}
-	watch := d.watch(talk, cancel)
-	defer watch.stop()
+	watch = d.watch(talk, cancel)
+	defer func() {
+		replies.close() // it may set the watch
+		watch.stop()
+	}()
 	words := &tail{max: 8 << 10}
 	began := time.Now()
 	begin := sync.OnceFunc(func() { // its first line may be read before Exec says that it runs
@@ -112,6 +123,8 @@ func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit f
 		Key:   agentKey,
 		Stdin: input.reader,
 		Stdout: &lines{max: maxClaudeLine, each: func(line []byte, long bool) {
+			turn.Lock()
+			defer turn.Unlock()
 			begin()
 			talk.line(line, long)
 			if talk.leave {
@@ -146,7 +159,7 @@ func (d claudeDriver) outcome(outer, ctx context.Context, talk *claudeTalk, exit
 	var silent *silentError
 	switch {
 	case talk.question != "":
-		return task.End{Outcome: task.GaveUp, Reason: "Claude Code needs an answer before it can go on. Ask again, with the answer in the request.\n\n" + talk.question}, nil
+		return task.End{Outcome: task.GaveUp, Reason: unanswerable("Claude Code", talk.question)}, nil
 	case talk.end != nil && talk.end.Outcome == task.Done:
 		return *talk.end, nil
 	case outer.Err() != nil:

@@ -66,7 +66,7 @@ func runClaude(ctx context.Context, d claudeDriver, w Workspace, prompt string) 
 		}
 		r.events = append(r.events, e)
 		return nil
-	})
+	}, nil)
 	return r
 }
 
@@ -211,7 +211,7 @@ func TestClaudeCodeStopsWhenItIsInterrupted(t *testing.T) {
 			cancel(enough)
 		}
 		return nil
-	})
+	}, nil)
 	if took := time.Since(asked); !errors.Is(err, enough) || took > b.wait.interrupt {
 		t.Errorf("%v after %s: not by its own interrupt", err, took)
 	}
@@ -464,7 +464,7 @@ func TestEventsThatCannotBeKeptEndTheAgent(t *testing.T) {
 	t.Parallel()
 	b, d := newClaudeBox(t, "#!/bin/sh\nexec sleep 600\n")
 	full := errors.New("no space left on device")
-	if _, err := d.Run(t.Context(), b, claudeStart("x"), func(task.Event) error { return full }); !errors.Is(err, full) {
+	if _, err := d.Run(t.Context(), b, claudeStart("x"), func(task.Event) error { return full }, nil); !errors.Is(err, full) {
 		t.Errorf("got %v", err)
 	}
 }

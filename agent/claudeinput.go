@@ -2,71 +2,9 @@ package agent
 
 import (
 	"encoding/json"
-	"io"
 	"sync"
 	"time"
 )
-
-// claudeInput is Claude Code's stdin: lines that are taken in order and never waited for, because whoever sends them may be
-// the one that reads its output.
-type claudeInput struct {
-	reader *io.PipeReader
-	done   chan struct{}
-
-	mu    sync.Mutex
-	ended bool
-	lines chan []byte
-}
-
-// maxClaudeInput is how many lines wait at most. The driver sends a prompt, an answer to each request, and an interrupt; what
-// is beyond it is left out, as for a program that reads nothing.
-const maxClaudeInput = 64
-
-// newClaudeInput begins with a line. The caller closes it.
-func newClaudeInput(first []byte) *claudeInput {
-	reader, writer := io.Pipe()
-	in := &claudeInput{reader: reader, done: make(chan struct{}), lines: make(chan []byte, maxClaudeInput)}
-	in.send(first)
-	go func() {
-		defer close(in.done)
-		defer writer.Close()
-		for line := range in.lines {
-			if _, err := writer.Write(append(line, '\n')); err != nil {
-				return // nobody reads any more
-			}
-		}
-	}()
-	return in
-}
-
-func (in *claudeInput) send(line []byte) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.ended {
-		return
-	}
-	select {
-	case in.lines <- line:
-	default:
-	}
-}
-
-// end closes the input behind what was sent. It may be called twice.
-func (in *claudeInput) end() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.ended {
-		in.ended = true
-		close(in.lines)
-	}
-}
-
-// close ends the input now and waits for its goroutine.
-func (in *claudeInput) close() {
-	in.end()
-	_ = in.reader.Close()
-	<-in.done
-}
 
 // claudeInterrupt asks it to leave off. It answers within some ten milliseconds with a result that is an error.
 func claudeInterrupt() []byte {
@@ -96,6 +34,9 @@ func claudeAnswer(response map[string]any) []byte {
 	return line
 }
 
+// forever is longer than any task may wait.
+const forever = 10 * 365 * 24 * time.Hour
+
 // claudeWatch ends an agent that gives no sign of life. Every line is one.
 type claudeWatch struct {
 	limits func() (time.Duration, error)
@@ -106,12 +47,15 @@ type claudeWatch struct {
 	reason error
 }
 
-// watch starts the clock. What the agent is waiting for decides how long it may be silent.
+// watch starts the clock. What the agent is waiting for decides how long it may be silent: for a person's answer as long as
+// that takes.
 func (d claudeDriver) watch(talk *claudeTalk, cancel func(error)) *claudeWatch {
 	w := &claudeWatch{cancel: cancel, limits: func() (time.Duration, error) {
 		switch {
 		case talk.end != nil:
 			return d.farewell, errLingers
+		case talk.replies.waits():
+			return forever, nil
 		case len(talk.open) > 0:
 			return d.patience, &silentError{limit: d.patience, tool: true}
 		default:
@@ -128,7 +72,7 @@ func (d claudeDriver) watch(talk *claudeTalk, cancel func(error)) *claudeWatch {
 	return w
 }
 
-// reset is called by whoever changes the talk.
+// reset is called by whoever changes the talk, one at a time.
 func (w *claudeWatch) reset() {
 	limit, reason := w.limits()
 	w.mu.Lock()

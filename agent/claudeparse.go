@@ -18,126 +18,19 @@ import (
 // claudeTalk translates what Claude Code says, line by line, into events. It is a function of the lines alone: the same
 // ones make the same events, which is what a replay needs.
 type claudeTalk struct {
-	emit func(task.Event)
-	send func(line []byte) // to its stdin
+	emit    func(task.Event)
+	replies *replies // to what it asks
+	answers *answers
 
 	lines    int
 	cwd      string               // of the session: locations are told within it
 	open     map[string]task.Tool // tools that have not finished, by id
-	question string               // what it asks its person, which ends the run
+	request  string               // its request for that
+	asks     string               // the question that it waits for the answer to, by its id; empty: none
+	question string               // what it asks where nobody can answer, which ends the run
 	end      *task.End            // by its result, or earlier
 	leave    bool                 // nothing good can come any more: it is to leave off
 	words    tail                 // what is no line of the format
-}
-
-// claudeLine is one line, of any type, as far as SAM reads it.
-type claudeLine struct {
-	Type    string `json:"type"`
-	Subtype string `json:"subtype"`
-	Parent  string `json:"parent_tool_use_id"` // set: a subagent's
-
-	Message     *claudeMessage  `json:"message"` // assistant, user; of a permission_denied a text, see UnmarshalJSON
-	ToolResult  json.RawMessage `json:"tool_use_result"`
-	IsSynthetic bool            `json:"isSynthetic"`          // a user's line that Claude Code wrote itself
-	IsAPIError  bool            `json:"is_api_error_message"` // an assistant's that tells an error
-
-	CWD string `json:"cwd"` // init
-
-	Attempt     int     `json:"attempt"` // api_retry
-	MaxRetries  int     `json:"max_retries"`
-	RetryDelay  float64 `json:"retry_delay_ms"`
-	ErrorStatus *int    `json:"error_status"`
-	Error       string  `json:"error"`
-
-	ToolName  string `json:"tool_name"` // permission_denied
-	ToolUseID string `json:"tool_use_id"`
-
-	RequestID string `json:"request_id"` // control_request
-	Request   struct {
-		Subtype  string `json:"subtype"`
-		ToolName string `json:"tool_name"`
-	} `json:"request"`
-
-	claudeResult
-}
-
-// claudeResult is the end of a turn.
-type claudeResult struct {
-	IsError   bool     `json:"is_error"` // read this: a dead API has subtype success
-	Terminal  string   `json:"terminal_reason"`
-	APIStatus *int     `json:"api_error_status"`
-	Result    string   `json:"result"`
-	Errors    []string `json:"errors"`
-	Queued    int      `json:"queued_turn_count"`
-	// By model. total_cost_usd and modelUsage are sums over the session, resumed ones too.
-	Usage map[string]struct {
-		Input      int64   `json:"inputTokens"`
-		Output     int64   `json:"outputTokens"`
-		CacheRead  int64   `json:"cacheReadInputTokens"`
-		CacheWrite int64   `json:"cacheCreationInputTokens"`
-		USD        float64 `json:"costUSD"`
-	} `json:"model_usage_since_last_result"`
-}
-
-type claudeMessage struct {
-	Text    string // where the message is a text
-	Content []claudeBlock
-}
-
-// UnmarshalJSON takes what "message" is on the different types of line: a text, or an object whose content is a text or a list.
-func (m *claudeMessage) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &m.Text)
-	}
-	var object struct {
-		Content claudeContent `json:"content"`
-	}
-	if err := json.Unmarshal(data, &object); err != nil {
-		return err
-	}
-	m.Content = object.Content
-	return nil
-}
-
-// claudeBlock is a part of a message. ID, Name and Input are of a tool's use, ToolUseID, IsError and Content of its result.
-type claudeBlock struct {
-	Type      string          `json:"type"`
-	Text      string          `json:"text"`
-	Thinking  string          `json:"thinking"`
-	ID        string          `json:"id"`
-	Name      string          `json:"name"`
-	Input     json.RawMessage `json:"input"`
-	ToolUseID string          `json:"tool_use_id"`
-	IsError   bool            `json:"is_error"`
-	Content   claudeContent   `json:"content"`
-}
-
-// claudeContent is a list of blocks; a text stands for a list of one.
-type claudeContent []claudeBlock
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (c *claudeContent) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
-		*c = claudeContent{{Type: "text", Text: text}}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]claudeBlock)(c))
-}
-
-func (c claudeContent) text() string {
-	var parts []string
-	for _, b := range c {
-		if b.Type == "text" {
-			parts = append(parts, b.Text)
-		} else {
-			parts = append(parts, "["+b.Type+"]")
-		}
-	}
-	return strings.Join(parts, "\n")
 }
 
 // line takes one line of its output. One that is too long is cut: it is a tool's result, if anything, and told as that.
@@ -173,7 +66,12 @@ func (t *claudeTalk) line(line []byte, long bool) {
 	case "result":
 		events = t.result(l.Subtype, l.claudeResult)
 	case "control_request":
-		t.control(l)
+		events = t.control(l)
+	case "control_cancel_request":
+		if t.asks != "" && l.RequestID == t.request {
+			t.replies.withdraw(t.asks)
+			t.asks = ""
+		}
 	}
 	for i, e := range events {
 		if i == 0 && len(line) <= task.MaxEvent {
@@ -233,25 +131,24 @@ func (t *claudeTalk) assistant(l claudeLine) []task.Event {
 		case b.Type == "thinking" && strings.TrimSpace(b.Thinking) != "":
 			events = append(events, task.Event{Kind: task.Thought, Text: b.Thinking})
 		case b.Type == "tool_use" && b.ID != "":
-			events = append(events, t.use(b))
+			events = append(events, t.use(b)...)
 		}
 	}
 	return events
 }
 
-// use is a tool's start, or what only looks like one: a plan, a question.
-func (t *claudeTalk) use(b claudeBlock) task.Event {
+// use is a tool's start, or what only looks like one: a plan. A question is told when it is put to us: see control.
+func (t *claudeTalk) use(b claudeBlock) []task.Event {
 	if plan := claudePlan(b); len(plan) > 0 {
-		return task.Event{Kind: task.Planned, Plan: plan}
+		return []task.Event{{Kind: task.Planned, Plan: plan}}
 	}
-	if question := claudeQuestion(b); question != "" {
-		t.question = question
-		return task.Event{Kind: task.Asked, Text: question}
+	if b.Name == claudeAsks {
+		return nil
 	}
 	title, location := claudeTitle(b, t.cwd)
 	tool := task.Tool{ID: b.ID, Name: b.Name, Title: title, Location: location}
 	t.open[b.ID] = tool
-	return task.Event{Kind: task.ToolStarted, Tool: &tool}
+	return []task.Event{{Kind: task.ToolStarted, Tool: &tool}}
 }
 
 // finish closes a tool that was started; a second word about it, or one about a plan, is passed over.
@@ -288,6 +185,10 @@ func (t *claudeTalk) user(l claudeLine) []task.Event {
 	}
 	var events []task.Event
 	for _, b := range results {
+		if t.asks != "" && b.ToolUseID == t.asks {
+			events = append(events, t.gotAnswer()...)
+			continue
+		}
 		tool := task.Tool{Output: b.Content.text(), Failed: b.IsError}
 		detail := claudeDetail{}
 		if len(results) == 1 && json.Unmarshal(l.ToolResult, &detail) == nil { // a text, where the tool failed
@@ -327,18 +228,6 @@ func (t *claudeTalk) tooLong(line []byte) {
 	for _, e := range t.finish(string(id[1]), task.Tool{Output: "(what it gave back is longer than 16 MiB, and left out)"}) {
 		e.Cut = len(line)
 		t.emit(e)
-	}
-}
-
-// control answers what Claude Code asks of whoever runs it. A question of the agent's ends the run; it was told of before.
-func (t *claudeTalk) control(l claudeLine) {
-	switch {
-	case l.Request.Subtype != "can_use_tool":
-		t.send(claudeUnable(l.RequestID))
-	case t.question != "":
-		t.send(claudeDenial(l.RequestID, "The person is asked, and this run ends here.", true))
-	default:
-		t.send(claudeDenial(l.RequestID, "There is nobody who could allow this. Find another way, or say in your last message what you needed.", false))
 	}
 }
 

@@ -131,31 +131,6 @@ func claudePlan(b claudeBlock) []task.PlanItem {
 	return plan
 }
 
-// claudeQuestion reads a use of its tool for asking, as Markdown.
-func claudeQuestion(b claudeBlock) string {
-	var in struct {
-		Questions []struct {
-			Question string `json:"question"`
-			Options  []struct {
-				Label       string `json:"label"`
-				Description string `json:"description"`
-			} `json:"options"`
-		} `json:"questions"`
-	}
-	if b.Name != "AskUserQuestion" || json.Unmarshal(b.Input, &in) != nil {
-		return ""
-	}
-	var text strings.Builder
-	for _, q := range in.Questions {
-		fmt.Fprintf(&text, "%s\n\n", strings.TrimSpace(q.Question))
-		for _, o := range q.Options {
-			fmt.Fprintf(&text, "- %s\n", strings.TrimSuffix(o.Label+": "+o.Description, ": "))
-		}
-		text.WriteByte('\n')
-	}
-	return strings.TrimSpace(text.String())
-}
-
 // claudeDetail is what Claude Code tells of a tool's result beside what it tells the model.
 type claudeDetail struct {
 	Type        string `json:"type"` // of Write: create, update

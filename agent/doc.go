@@ -16,8 +16,11 @@
 // # Workspaces
 //
 // A docker workspace is an unprivileged container, made from an allow-list (engine.go), whose first process is `sam shim`
-// (package shim). A process workspace has no isolation: an agent that may do anything is refused there. docs/workspaces.md
-// tells what each gives.
+// (package shim). A process workspace has no isolation: an agent that may do anything is refused there. Its programs have
+// a guard (guard.go), so that nothing of them is left when they are stopped. docs/workspaces.md tells what each gives.
+//
+// A transient node, a demo's, does not come back: its containers bear the process that they go with (owner.go), and the next
+// node removes those of a process that was killed (transient.go).
 //
 // The node runs no git in a tree that an agent could write, and opens nothing in it by name: both happen inside the
 // workspace. What a container may write and the node needs, its socket, is opened without following links.

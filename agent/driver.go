@@ -24,8 +24,11 @@ type Driver interface {
 	//
 	// Where the workspace outlives sam node (Command.Key), Run is called again after a restart and is given the agent's
 	// output from its first byte. Its events must then be the same ones, in the same order: the attempt passes over those it
-	// has. So no event may come of a clock, but one that ends the attempt.
-	Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error) (task.End, error)
+	// has. So no event may come of a clock, but one that ends the attempt. Its input must be the same again, too: see replies.
+	//
+	// An agent that asks is kept waiting, without limit, when given is possible: Asked is emitted with an Ask, and what comes
+	// of it in given is the agent's. Else it ends with its question.
+	Run(ctx context.Context, w Workspace, s wire.Start, emit func(task.Event) error, given *answers) (task.End, error)
 }
 
 // drivers are the agents that this node can run, by name.

@@ -45,17 +45,13 @@ func (g *gatewayClient) transport() http.RoundTripper {
 
 // fetchToken asks for a token that can read the attempt's repository, a few times if the gateway is not in order: it may
 // be restarting.
-func (g *gatewayClient) fetchToken(ctx context.Context, ref wire.Ref) (string, error) {
-	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second, 0} {
-		token, again, err := g.askFetchToken(ctx, ref)
-		if err == nil || !again || pause == 0 {
-			return token, err
-		}
-		if err := after(ctx, pause); err != nil {
-			return "", err
-		}
-	}
-	return "", nil
+func (g *gatewayClient) fetchToken(ctx context.Context, ref wire.Ref) (token string, err error) {
+	again := false
+	err = retry(ctx, []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, func(error) bool { return again }, func() error {
+		token, again, err = g.askFetchToken(ctx, ref)
+		return err
+	})
+	return token, err
 }
 
 func (g *gatewayClient) askFetchToken(ctx context.Context, ref wire.Ref) (token string, again bool, err error) {

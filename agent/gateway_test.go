@@ -256,10 +256,14 @@ func (g *testGateway) link(w http.ResponseWriter, r *http.Request) {
 }
 
 func commandID(f wire.Frame) string {
-	if f.Start != nil {
+	switch {
+	case f.Start != nil:
 		return f.Start.Command
+	case f.Answer != nil:
+		return f.Answer.Command
+	default:
+		return f.Stop.Command
 	}
-	return f.Stop.Command
 }
 
 func read(ctx context.Context, conn *websocket.Conn) (wire.Frame, error) {

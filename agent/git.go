@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -37,21 +38,21 @@ type git struct {
 // gitWait is short: git has nothing to put in order that it does not put in order again.
 var gitWait = patience{terminate: 2 * time.Second}
 
-// gitError says what git was to do and its last words.
-type gitError struct {
-	what  string // the subcommand
+// commandError says which program failed, git mostly, and its last words.
+type commandError struct {
+	what  string // the program, and its first argument
 	words string // the last lines of its stderr
 	exit  Exit
 }
 
-func (e *gitError) Error() string {
+func (e *commandError) Error() string {
 	if e.words == "" {
-		return fmt.Sprintf("git %s %s", e.what, e.exit)
+		return fmt.Sprintf("%s %s", e.what, e.exit)
 	}
-	return fmt.Sprintf("git %s: %s", e.what, e.words)
+	return fmt.Sprintf("%s: %s", e.what, e.words)
 }
 
-// run runs a git command in dir and returns what it printed. The error of a git that failed is a *gitError; secret is
+// run runs a git command in dir and returns what it printed. The error of a git that failed is a *commandError; secret is
 // struck from it, should a server repeat it.
 func (g git) run(ctx context.Context, dir string, config gitConfig, secret string, args ...string) (string, error) {
 	config = append(gitConfig{
@@ -79,7 +80,7 @@ func (g git) run(ctx context.Context, dir string, config gitConfig, secret strin
 		if secret != "" {
 			said = strings.ReplaceAll(said, secret, "***")
 		}
-		return "", &gitError{what: args[0], words: said, exit: exit}
+		return "", &commandError{what: "git " + args[0], words: said, exit: exit}
 	}
 	return out.String(), nil
 }
@@ -99,6 +100,12 @@ func (g git) environment() []string {
 		}
 	}
 	return env
+}
+
+// passes reports whether an error is git's, and one that may be over in a moment.
+func passes(err error) bool {
+	var failed *commandError
+	return errors.As(err, &failed) && passing(failed.words)
 }
 
 // passing reports whether what git said may be over in a moment: the server did not answer, or not in order. A refusal

@@ -146,6 +146,7 @@ func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, 
 		return nil, fmt.Errorf("the gateway chose protocol %d, this node speaks %d to %d: install the same release on both",
 			welcome.Protocol, wire.Oldest, wire.Version)
 	}
+	n.protocol.Store(int64(welcome.Protocol))
 	return welcome, n.place(ctx, welcome, spools)
 }
 
@@ -195,6 +196,11 @@ func (n *Node) obey(ctx context.Context, conn *websocket.Conn, frame wire.Frame)
 	case wire.TypeStop:
 		n.end(frame.Stop.Ref, &stopped{reason: frame.Stop.Reason, keep: true})
 		return n.done(ctx, conn, frame.Stop.Command)
+	case wire.TypeAnswer:
+		if err := n.answer(*frame.Answer); err != nil {
+			return fmt.Errorf("take in an answer for task %s: %w", frame.Answer.Task, err)
+		}
+		return n.done(ctx, conn, frame.Answer.Command)
 	case wire.TypeDrop:
 		return n.forget(ctx, frame.Drop.Ref)
 	case wire.TypeAck:

@@ -8,10 +8,14 @@ import (
 	"go.uber.org/goleak"
 
 	"sam/agent/demo"
+	"sam/agent/shim"
 )
 
-// TestMain lets this test binary be `sam demo-agent`, which is how the demo driver calls it.
+// TestMain lets this test binary be `sam demo-agent`, which is how the demo driver calls it, and the guard of a process.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "shim" {
+		os.Exit(shim.Main(os.Args[2:], os.Stderr))
+	}
 	if len(os.Args) > 1 && os.Args[1] == "demo-agent" {
 		os.Exit(demo.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}

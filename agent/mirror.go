@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -161,30 +160,12 @@ func (f *fetched) of(mirror string) map[string]string {
 }
 
 // persist tries again after a short while, a few times, when a server did not answer in order.
-func (m *mirrors) persist(ctx context.Context, path string, config gitConfig, token string, args ...string) (string, error) {
-	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second, 0} {
-		out, err := m.git.run(ctx, path, config, token, args...)
-		var failed *gitError
-		if err == nil || pause == 0 || !errors.As(err, &failed) || !passing(failed.words) {
-			return out, err
-		}
-		if err := after(ctx, pause); err != nil {
-			return "", err
-		}
-	}
-	return "", nil
-}
-
-// after waits, or returns why ctx ended.
-func after(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+func (m *mirrors) persist(ctx context.Context, path string, config gitConfig, token string, args ...string) (out string, err error) {
+	err = retry(ctx, []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, passes, func() error {
+		out, err = m.git.run(ctx, path, config, token, args...)
+		return err
+	})
+	return out, err
 }
 
 // held lists the repositories that have a mirror.

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,9 +39,11 @@ type Options struct {
 	Engine            string  // address of the container engine; empty: as DOCKER_HOST says, else the usual socket
 	Image             string  // of containers; empty: DefaultImage
 	Memory            int64   // of a container, in bytes; 4 GiB when not positive
-	CPUs              float64 // of a container; 2 when not positive
+	CPUs              float64 // of a container; 2, or what the machine has, when not positive
+	Processes         int64   // that a container may have at once, threads too; 512 when not positive
 	Sudo              bool    // the agent may become its container's root, where the image has sudo
-	// Transient says that Dir goes when Run has ended: then containers do not wait for the next process, there is none.
+	// Transient says that Dir goes with this process: then containers do not wait for the next one, there is none. Run
+	// removes them at its end, and should this process be killed, the next node that starts on the machine does.
 	Transient bool
 }
 
@@ -55,10 +57,12 @@ type Node struct {
 	mirrors    *mirrors
 	workspaces *workspaces
 	drivers    drivers
-	records    records
+	records    *records
 	pace       pace
 
 	parked map[wire.Ref]*parked // by Run before the first link, then by the link alone
+
+	protocol atomic.Int64 // of the newest link
 
 	spools *spools         // opened by Run
 	ending <-chan struct{} // closed when Run is to return
@@ -113,7 +117,7 @@ func New(o Options) (*Node, error) {
 			git: outside, gateway: gateway, kind: KindProcess,
 		},
 		drivers: newDrivers(demoDriver{}, newClaudeDriver(o.Agents)),
-		records: records{folder("attempts")},
+		records: &records{dir: folder("attempts")},
 		parked:  map[wire.Ref]*parked{},
 		pace:    usualPace(),
 		running: map[string]*attempt{},
@@ -136,8 +140,8 @@ func (o *Options) settle() error {
 	if o.Memory <= 0 {
 		o.Memory = defaultMemory
 	}
-	if o.CPUs <= 0 {
-		o.CPUs = min(defaultCPUs, float64(runtime.NumCPU())) // an engine refuses more than there are
+	if o.Processes <= 0 {
+		o.Processes = defaultProcesses
 	}
 	return nil
 }
@@ -226,14 +230,19 @@ func (n *Node) take(ctx context.Context, s wire.Start) error {
 	return nil
 }
 
-// begin runs an attempt once before, which may be nil, is closed. The caller holds n.mu.
-func (n *Node) begin(ctx context.Context, a *attempt, before <-chan struct{}) {
+// begin runs an attempt once earlier, which may be nil, is closed. The caller holds n.mu.
+func (n *Node) begin(ctx context.Context, a *attempt, earlier <-chan struct{}) {
 	ctx, stop := context.WithCancelCause(ctx)
 	a.stop, a.ended = stop, make(chan struct{})
+	var before map[string]string
+	if a.parked != nil {
+		before = a.parked.record.Answers
+	}
+	a.answers = newAnswers(func() bool { return n.protocol.Load() >= wire.Answers }, before)
 	n.running[a.start.Task] = a
 	n.work.Go(func() {
 		defer stop(nil)
-		n.attempt(ctx, a, before)
+		n.attempt(ctx, a, earlier)
 	})
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"os"
 
 	"github.com/rs/zerolog"
 
@@ -23,23 +23,41 @@ type parked struct {
 func (n *Node) equip(ctx context.Context) error {
 	w := n.workspaces
 	w.kind, w.ending = KindProcess, n.ending
-	if n.options.Workspace != KindDocker && n.options.Workspace != WorkspaceAuto {
+	if n.options.Workspace == KindProcess {
+		n.tellOfProcesses(ctx, zerolog.InfoLevel, "workspaces are processes, as the node is told")
 		return nil
 	}
 	client, err := openEngine(ctx, n.options.Engine)
+	if err != nil && n.options.Workspace == WorkspaceAuto {
+		n.tellOfProcesses(ctx, zerolog.WarnLevel, "workspaces are processes, for no container engine answers: "+err.Error())
+		return nil
+	}
 	if err != nil {
-		if n.options.Workspace == WorkspaceAuto {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("no container engine answers: workspaces are processes, without isolation, and real agents are refused")
-			return nil
-		}
 		return fmt.Errorf("the node is to work in containers: %w", err)
 	}
 	w.kind = KindDocker
 	w.engine = &engine{
-		client: client, image: n.options.Image, memory: n.options.Memory, cpus: n.options.CPUs, sudo: n.options.Sudo,
+		client: client, image: n.options.Image, sudo: n.options.Sudo,
+		memory: n.options.Memory, cpus: n.options.CPUs, processes: n.options.Processes,
 		node: n.options.Name, folder: n.options.Dir, sam: n.options.Executable, agents: w.agents,
 	}
-	return nil
+	if n.options.Transient {
+		self, err := ownerOf(os.Getpid())
+		if err != nil {
+			return err
+		}
+		w.engine.owner = self.String()
+	}
+	return w.engine.settle(ctx)
+}
+
+// tellOfProcesses logs what becomes of real agents on a node that makes no containers, and why it makes none.
+func (n *Node) tellOfProcesses(ctx context.Context, level zerolog.Level, why string) {
+	if n.options.UnsafeNoIsolation {
+		zerolog.Ctx(ctx).Warn().Msg("NO ISOLATION: real agents run as this node's user, because of --unsafe-no-isolation; " + why)
+		return
+	}
+	zerolog.Ctx(ctx).WithLevel(level).Msg("real agents are refused on this node, for nothing would isolate them; " + why)
 }
 
 // park finds the attempts that can be gone on with, and removes the containers of all others.
@@ -50,6 +68,9 @@ func (n *Node) park(ctx context.Context) error {
 	}
 	containers := map[wire.Ref]left{}
 	if n.workspaces.engine != nil {
+		if err := n.workspaces.engine.sweep(ctx); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("what a killed node left is not all removed")
+		}
 		found, err := n.workspaces.engine.list(ctx)
 		if err != nil {
 			return err
@@ -82,25 +103,6 @@ func (n *Node) park(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// abandonWithin bounds how long the containers of a node that will not come back may take to go.
-const abandonWithin = 20 * time.Second
-
-// abandon removes every container of this node, for nobody will attach to them.
-func (n *Node) abandon(ctx context.Context) {
-	if n.workspaces.engine == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin)
-	defer cancel()
-	left, err := n.workspaces.engine.list(ctx)
-	for _, one := range left {
-		err = errors.Join(err, n.workspaces.engine.remove(ctx, one.id))
-	}
-	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("containers stay behind: docker ps lists them by the label sam.node")
-	}
 }
 
 // discard gives up a parked attempt with its container.

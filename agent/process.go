@@ -19,8 +19,8 @@ type Command struct {
 	// was started before, Exec gives its output from the first byte instead of starting it again, and passes over the input
 	// it has. Whatever is left of such a program, daemons too, ends with it. Empty for one that ends with sam node.
 	Key string
-	// Stdin, nil for none; one that can be closed is closed when the program has ended. Stdout and Stderr may be nil; what is written to them comes in the program's own chunks, and a
-	// writer that blocks holds the program up.
+	// Stdin, nil for none; one that can be closed is closed when the program has ended. Stdout and Stderr may be nil; what is
+	// written to them comes in the program's own chunks, from a goroutine each, and a writer that blocks holds the program up.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Started is called once, as soon as the program runs.
@@ -62,29 +62,19 @@ const stderrAfterExit = 2 * time.Second
 
 // run runs cmd in a process group of its own until it has ended, and whatever is left of the group with it. When ctx ends,
 // it climbs the ladder: interrupt, SIGTERM to the group, SIGKILL to the group. An error means that it could not be
-// started; how it ended is in Exit.
+// started; how it ended is in Exit. It is for programs that are SAM's own choice: what an agent may have chosen runs under a
+// guard (guard.go).
 //
 // Should the node agent itself be killed, the kernel kills the program (Pdeathsig). That is tied to the thread that
 // started it; Go ends no thread that is not locked to a goroutine.
 func run(ctx context.Context, dir string, env []string, cmd Command, wait patience) (Exit, error) {
-	if err := ctx.Err(); err != nil {
-		return Exit{}, context.Cause(ctx)
-	}
-	if len(cmd.Args) == 0 {
-		return Exit{}, errors.New("no program named")
-	}
-	path, err := lookPath(cmd.Args[0], env)
+	path, err := findProgram(ctx, env, cmd)
 	if err != nil {
 		return Exit{}, err
 	}
-	// Not ctx: the standard library would kill the one process, at once.
-	c := exec.CommandContext(context.WithoutCancel(ctx), path)
+	c := prepare(ctx, path, dir, env, cmd)
 	c.Args = cmd.Args
-	c.Dir = dir
-	c.Env = append(append([]string{}, env...), cmd.Env...)
-	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	c.WaitDelay = stderrAfterExit
+	c.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := c.Start(); err != nil {
 		return Exit{}, fmt.Errorf("start %s: %w", cmd.Args[0], err)
 	}
@@ -92,14 +82,41 @@ func run(ctx context.Context, dir string, env []string, cmd Command, wait patien
 		cmd.Started()
 	}
 	group := -c.Process.Pid
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		awaitExit(c.Process.Pid)
-	}()
-	climb(ctx, exited, group, cmd.Interrupt, wait)
+	exited := awaitExit(c.Process.Pid)
+	climb(ctx, exited, group, cmd.Interrupt, wait, func() {
+		kill(group, syscall.SIGKILL)
+		<-exited
+	})
 	// The leader is dead but not yet reaped, so its number cannot have been given to another group.
 	kill(group, syscall.SIGKILL)
+	return reap(c, cmd)
+}
+
+// findProgram returns the path of the command's program, unless ctx has ended.
+func findProgram(ctx context.Context, env []string, cmd Command) (string, error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	if len(cmd.Args) == 0 {
+		return "", errors.New("no program named")
+	}
+	return lookPath(cmd.Args[0], env)
+}
+
+// prepare is a program that is not started, in a process group of its own.
+func prepare(ctx context.Context, path, dir string, env []string, cmd Command) *exec.Cmd {
+	// Not ctx: the standard library would kill the one process, at once.
+	c := exec.CommandContext(context.WithoutCancel(ctx), path)
+	c.Dir = dir
+	c.Env = append(append([]string{}, env...), cmd.Env...)
+	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.WaitDelay = stderrAfterExit
+	return c
+}
+
+// reap says how a program that has ended did so.
+func reap(c *exec.Cmd, cmd Command) (Exit, error) {
 	closeInput(cmd.Stdin)
 	if err := c.Wait(); c.ProcessState == nil {
 		return Exit{}, fmt.Errorf("wait for %s: %w", cmd.Args[0], err)
@@ -111,8 +128,9 @@ func run(ctx context.Context, dir string, env []string, cmd Command, wait patien
 	return exit, nil
 }
 
-// climb waits until exited, and from the end of ctx on takes one rung of the ladder after the other.
-func climb(ctx context.Context, exited <-chan struct{}, group int, interrupt func(), wait patience) {
+// climb waits until exited, and from the end of ctx on takes one rung of the ladder after the other. The last one returns
+// when nothing more can be done.
+func climb(ctx context.Context, exited <-chan struct{}, group int, interrupt func(), wait patience, last func()) {
 	select {
 	case <-exited:
 		return
@@ -125,36 +143,28 @@ func climb(ctx context.Context, exited <-chan struct{}, group int, interrupt fun
 		}
 	}
 	kill(group, syscall.SIGTERM)
-	if within(exited, wait.terminate) {
-		return
-	}
-	kill(group, syscall.SIGKILL)
-	<-exited
-}
-
-func within(done <-chan struct{}, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-		return false
+	if !within(exited, wait.terminate) {
+		last()
 	}
 }
 
 // kill signals a group that may be gone already: that is as good.
 func kill(group int, signal syscall.Signal) { _ = syscall.Kill(group, signal) }
 
-// awaitExit blocks until the child has ended and leaves it unreaped.
-func awaitExit(pid int) {
+// awaitExit tells when the child has ended, and leaves it unreaped.
+func awaitExit(pid int) <-chan struct{} {
 	const byPID = 1 // P_PID of waitid(2)
-	for {
-		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPID, uintptr(pid), 0, syscall.WEXITED|syscall.WNOWAIT, 0, 0)
-		if errno != syscall.EINTR {
-			return
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		for {
+			_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPID, uintptr(pid), 0, syscall.WEXITED|syscall.WNOWAIT, 0, 0)
+			if errno != syscall.EINTR {
+				return
+			}
 		}
-	}
+	}()
+	return exited
 }
 
 // lookPath finds a program in the PATH of the environment it will run with, not in the node's.

@@ -24,7 +24,11 @@ func newTestWorkspace(t *testing.T) *processWorkspace {
 			t.Fatal(err)
 		}
 	}
-	w := newProcessWorkspace(filepath.Join(dir, "w"), home, nil, nil)
+	sam, err := os.Executable() // which TestMain lets be sam shim
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newProcessWorkspace(sam, filepath.Join(dir, "w"), home, nil, nil)
 	w.wait = patience{interrupt: 200 * time.Millisecond, terminate: 200 * time.Millisecond}
 	return w
 }
@@ -111,6 +115,38 @@ func TestNothingThatAProgramStartedOutlivesIt(t *testing.T) {
 	}
 }
 
+// Whoever holds a lock of a file runs: the test may lock it only when every holder has ended.
+func TestADaemonDoesNotOutliveTheProgramThatStartedIt(t *testing.T) {
+	t.Parallel()
+	const daemon = `
+		for i in 1 2 3; do (setsid sh -c 'trap "" TERM HUP; exec 9<held; flock -s 9; echo >>ready; (setsid sleep 1000 &); while :; do sleep 0.01; done' >/dev/null 2>&1 &); done
+		while [ "$(wc -l <ready)" -lt 3 ]; do sleep 0.01; done; `
+	for _, row := range []struct{ name, script string }{
+		{"when it ends by itself", daemon + `echo ready; exit 3`},
+		{"when it is killed", daemon + `echo ready; kill -9 $$`},
+		{"when it is stopped", daemon + `echo ready; exec sleep 1000`},
+		{"when it is stopped and ignores that", daemon + `trap '' TERM; echo ready; while :; do sleep 0.01; done`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTestWorkspace(t)
+			held := filepath.Join(w.tree, "held")
+			if err := errors.Join(os.WriteFile(held, nil, 0o600), os.WriteFile(filepath.Join(w.tree, "ready"), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			runUntilReady(t, w, Command{Args: []string{"sh", "-c", row.script}})
+			file, err := os.Open(held)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+				t.Errorf("something of it runs: %v", err)
+			}
+		})
+	}
+}
+
 func TestAProgramThatCannotRunSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newTestWorkspace(t)
@@ -161,8 +197,8 @@ func TestOutputTellsTheLastWordsOfAFailure(t *testing.T) {
 	t.Parallel()
 	w := newTestWorkspace(t)
 	_, err := output(t.Context(), w, "sh", "-c", "echo first >&2; echo last >&2; exit 9")
-	var failed *gitError
-	if !errors.As(err, &failed) || failed.exit.Code != 9 || !strings.HasSuffix(failed.words, "last") {
+	var failed *commandError
+	if !errors.As(err, &failed) || failed.exit.Code != 9 || !strings.HasSuffix(failed.words, "last") || !strings.HasPrefix(err.Error(), "sh -c: ") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := output(t.Context(), w, "sh", "-c", "yes | head -c 2000000"); err == nil {

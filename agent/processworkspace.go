@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -15,7 +16,8 @@ const (
 	waitTerminate = 5 * time.Second
 )
 
-// processWorkspace runs programs as processes of the node, with an environment of their own.
+// processWorkspace runs programs as processes of the node, with an environment of their own. Each has a guard, git too: an
+// agent may have told git what to start.
 type processWorkspace struct {
 	tree    string
 	env     []string
@@ -25,9 +27,9 @@ type processWorkspace struct {
 	wait    patience
 }
 
-func newProcessWorkspace(tree, home string, more []string, forward *forward) *processWorkspace {
+func newProcessWorkspace(sam, tree, home string, more []string, forward *forward) *processWorkspace {
 	return &processWorkspace{
-		tree: tree, env: append(processEnvironment(home), more...), forward: forward,
+		sam: sam, tree: tree, env: append(processEnvironment(home), more...), forward: forward,
 		wait: patience{interrupt: waitInterrupt, terminate: waitTerminate},
 	}
 }
@@ -44,7 +46,7 @@ func (w *processWorkspace) Broker() string {
 }
 
 func (w *processWorkspace) Exec(ctx context.Context, cmd Command) (Exit, error) {
-	return run(ctx, w.tree, w.env, cmd, w.wait)
+	return guarded(ctx, w.sam, w.tree, w.env, cmd, w.wait)
 }
 
 func (w *processWorkspace) Close(ctx context.Context) error {
@@ -101,8 +103,7 @@ func goFolders() [][2]string {
 // maxOutput bounds what output keeps of a program, in bytes.
 const maxOutput = 1 << 20
 
-// output runs a program in the workspace and returns what it printed. A failure is an error with its last words: a
-// *gitError, whatever the program is called.
+// output runs a program in the workspace and returns what it printed. A failure is a *commandError with its last words.
 func output(ctx context.Context, w Workspace, args ...string) (string, error) {
 	var out bounded
 	words := &tail{max: 4 << 10}
@@ -113,7 +114,7 @@ func output(ctx context.Context, w Workspace, args ...string) (string, error) {
 	case exit != Exit{} && ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case exit != Exit{}:
-		return "", &gitError{what: args[min(1, len(args)-1)], words: words.lastLines(10), exit: exit}
+		return "", &commandError{what: strings.Join(args[:min(2, len(args))], " "), words: words.lastLines(10), exit: exit}
 	case out.full:
 		return "", fmt.Errorf("%s printed more than %d bytes", args[0], maxOutput)
 	}

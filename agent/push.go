@@ -74,22 +74,16 @@ func workState(ctx context.Context, w Workspace) (head string, dirty bool, err e
 
 // pushHead pushes without the workspace's own hooks: one that fails must not lose the work.
 func pushHead(ctx context.Context, w Workspace, branch string) error {
-	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 15 * time.Second, 0} {
+	pauses := []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 15 * time.Second}
+	return retry(ctx, pauses, passes, func() error {
 		_, err := output(ctx, w, "git", "push", "--no-verify", "--quiet", "origin", "HEAD:refs/heads/"+branch)
-		var failed *gitError
-		if err == nil || pause == 0 || !errors.As(err, &failed) || !passing(failed.words) {
-			return err
-		}
-		if err := after(ctx, pause); err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 func pushFailed(end task.End, branch string, err error) task.End {
 	outcome := task.Died
-	var failed *gitError
+	var failed *commandError
 	if errors.As(err, &failed) && !passing(failed.words) {
 		outcome = task.GaveUp // refused: another attempt would meet the same
 	}

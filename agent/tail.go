@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// tail is a writer that keeps the last max bytes.
+// tail is a writer that keeps the last max bytes. It is for one stream: it has no lock.
 type tail struct {
 	max  int
 	kept []byte

@@ -5,13 +5,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"sam/agent/wire"
 )
 
 // vitals reads how the machine is; what cannot be read is 0. dir is where workspaces are.
 func vitals(dir string) wire.Beat {
-	var b wire.Beat
+	b := wire.Beat{Clock: time.Now().UTC()}
 	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
 		first, _, _ := strings.Cut(string(data), " ")
 		if load, err := strconv.ParseFloat(first, 64); err == nil {

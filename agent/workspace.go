@@ -16,8 +16,8 @@ import (
 
 // Workspace is where one attempt's agent works: a working tree, and a place to run programs in it.
 type Workspace interface {
-	// Exec runs a program in the working tree until it has ended, with everything that it started in its process group.
-	// The end of ctx stops it: its own interrupt, SIGTERM, SIGKILL, each after a grace. The error means that it could not
+	// Exec runs a program in the working tree until it has ended, with everything that it started in its process group, and
+	// with a Key everything that it started at all. The end of ctx stops it: its own interrupt, SIGTERM, SIGKILL, each after a grace. The error means that it could not
 	// be run; how it ended is in Exit.
 	Exec(ctx context.Context, cmd Command) (Exit, error)
 	// Kind is what the node reports: KindProcess or KindDocker.
@@ -83,7 +83,7 @@ func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made W
 	if err := errors.Join(removeAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
 		return nil, "", fmt.Errorf("make the workspace's home: %w", err)
 	}
-	note, err = w.clear(tree, func() bool { return precious(ctx, newProcessWorkspace(tree, home, nil, nil)) })
+	note, err = w.clear(tree, func() bool { return precious(ctx, newProcessWorkspace(w.sam, tree, home, nil, nil)) })
 	if err != nil {
 		return nil, "", err
 	}
@@ -91,8 +91,8 @@ func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made W
 	if err != nil {
 		return nil, "", err
 	}
-	process := newProcessWorkspace(tree, home, append(workspaceGit(s, forward.root()).env(), "GIT_TERMINAL_PROMPT=0"), forward)
-	process.agents, process.sam = w.agents, w.sam
+	process := newProcessWorkspace(w.sam, tree, home, append(workspaceGit(s, forward.root()).env(), "GIT_TERMINAL_PROMPT=0"), forward)
+	process.agents = w.agents
 	if err := w.clone(ctx, s, tree, from, forward.base()+wire.GitPath+s.Task); err != nil {
 		_ = process.Close(ctx)
 		return nil, "", fmt.Errorf("make workspace: %w", err)

@@ -39,7 +39,7 @@ func newNode() *cobra.Command {
 			return runNode(ctx, agent.Options{
 				Gateway: c.Gateway, Token: token, Dir: c.Dir, Slots: c.Slots,
 				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe,
-				Image: c.Image, Sudo: c.Sudo,
+				Image: c.Image, Sudo: c.Sudo, Memory: int64(c.Memory), CPUs: c.CPUs, Processes: int64(c.PIDs),
 			})
 		},
 	}
@@ -73,9 +73,6 @@ func runNode(ctx context.Context, o agent.Options) error {
 	n, err := agent.New(o)
 	if err != nil {
 		return err
-	}
-	if o.UnsafeNoIsolation {
-		zerolog.Ctx(ctx).Warn().Msg("NO ISOLATION where no container engine answers: real agents then run as this node's user, for so --" + unsafeFlag + " says")
 	}
 	zerolog.Ctx(ctx).Info().Str("node", o.Name).Str("gateway", o.Gateway).Str("dir", o.Dir).Msg("the node starts")
 	return n.Run(ctx)

@@ -17,12 +17,16 @@ type Agent struct {
 	UnsafeNoIsolation bool
 	Image             string // of containers; empty: the default image
 	Sudo              bool   // the agent may become its container's root, where the image has sudo
-	Log               Log
+	// What one container may use. CPUs may have a fraction; 0 is for 2, or for what the machine has when that is less.
+	Memory Bytes
+	CPUs   float64
+	PIDs   int // processes, threads too
+	Log    Log
 }
 
 // AgentDefaults are the values of what a node's configuration leaves out.
 func AgentDefaults() Agent {
-	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Log: Log{Level: "info", Format: "json"}}
+	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Memory: 4 << 30, PIDs: 512, Log: Log{Level: "info", Format: "json"}}
 }
 
 // LoadAgent reads a node's configuration as Load does a server's.
@@ -44,6 +48,9 @@ func (a *Agent) settings() []setting {
 		{key: "unsafe_no_isolation", value: &a.UnsafeNoIsolation},
 		{key: "image", value: &a.Image},
 		{key: "sudo", value: &a.Sudo},
+		{key: "memory", value: &a.Memory},
+		{key: "cpus", value: &a.CPUs},
+		{key: "pids", value: &a.PIDs},
 		{key: "log.level", value: &a.Log.Level},
 		{key: "log.format", value: &a.Log.Format},
 	}
@@ -66,5 +73,23 @@ func (a *Agent) check() []Error {
 	if !slices.Contains([]string{"auto", "docker", "process"}, a.Workspace) {
 		wrong = append(wrong, Error{"workspace", fmt.Sprintf("%q is none of auto, docker, process", a.Workspace)})
 	}
+	if a.Memory < leastMemory {
+		wrong = append(wrong, Error{"memory", fmt.Sprintf("%s is too little for an agent and what it builds: give it %s or more", a.Memory, leastMemory)})
+	}
+	if !(a.CPUs == 0 || a.CPUs >= leastCPUs && a.CPUs <= mostCPUs) { // nor is it what is not a number
+		wrong = append(wrong, Error{"cpus", fmt.Sprintf("%g is not from %g to %d, and not 0 for the default", a.CPUs, leastCPUs, mostCPUs)})
+	}
+	if a.PIDs < leastPIDs || a.PIDs > mostPIDs {
+		wrong = append(wrong, Error{"pids", fmt.Sprintf("%d is not from %d to %d", a.PIDs, leastPIDs, mostPIDs)})
+	}
 	return append(wrong, a.Log.check()...)
 }
+
+// Bounds of what a container may use. Claude Code alone takes 240 MiB; Linux has no higher process numbers.
+const (
+	leastMemory Bytes = 256 << 20
+	leastCPUs         = 0.1
+	mostCPUs          = 1024
+	leastPIDs         = 64
+	mostPIDs          = 4 << 20
+)

@@ -211,6 +211,33 @@ func TestANodeHasAConfigurationOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestWhatAContainerMayUseIsConfigured(t *testing.T) {
+	for _, row := range []struct {
+		text   string
+		memory config.Bytes
+		cpus   float64
+		pids   int
+	}{
+		{"", 4 << 30, 0, 512},
+		{"memory: 8GiB\ncpus: 1.5\npids: 2048\n", 8 << 30, 1.5, 2048},
+		{"memory: 512 MiB\ncpus: 4\n", 512 << 20, 4, 512},
+		{"memory: 1073741824\n", 1 << 30, 0, 512},
+	} {
+		got, err := config.LoadAgent(write(t, "token_file: t\n"+row.text), nil)
+		if err != nil || got.Memory != row.memory || got.CPUs != row.cpus || got.PIDs != row.pids {
+			t.Errorf("%q: %d, %g, %d, %v", row.text, got.Memory, got.CPUs, got.PIDs, err)
+		}
+	}
+	environ := []string{"SAM_TOKEN_FILE=t", "SAM_MEMORY=6GiB", "SAM_CPUS=0.5", "SAM_PIDS=100"}
+	if got, err := config.LoadAgent("", environ); err != nil || got.Memory != 6<<30 || got.CPUs != 0.5 || got.PIDs != 100 {
+		t.Errorf("of the environment: %+v, %v", got, err)
+	}
+	_, err := config.LoadAgent("", []string{"SAM_TOKEN_FILE=t", "SAM_MEMORY=lots"})
+	if want := "environment: SAM_MEMORY: memory: lots is no amount of memory"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestWhatIsWrongWithANodesConfigurationIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                              "FILE: token_file: is missing: the server writes it where its node.token_file says",
@@ -219,6 +246,19 @@ func TestWhatIsWrongWithANodesConfigurationIsNamed(t *testing.T) {
 		"token_file: t\ndir: ''\n":      "FILE:2: dir: is missing",
 		"token_file: t\ngithub: {}\n":   "FILE:2: github: is no setting",
 		"token_file: [t]\n":             "FILE:1: token_file: what stands here is not a text",
+
+		"token_file: t\nmemory: 4GB\n":    "FILE:2: memory: 4GB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
+		"token_file: t\nmemory: 1.5GiB\n": "FILE:2: memory: 1.5GiB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
+		"token_file: t\nmemory: 100MiB\n": "FILE:2: memory: 100 MiB is too little for an agent and what it builds: give it 256 MiB or more",
+		"token_file: t\nmemory: 4\n":      "FILE:2: memory: 4 bytes is too little for an agent and what it builds: give it 256 MiB or more",
+		"token_file: t\nmemory: 9223372036854775807KiB\n": "FILE:2: memory: 9223372036854775807KiB is no amount of memory: " +
+			"write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
+		"token_file: t\ncpus: two\n":   "FILE:2: cpus: two is not a number",
+		"token_file: t\ncpus: -1\n":    "FILE:2: cpus: -1 is not from 0.1 to 1024, and not 0 for the default",
+		"token_file: t\ncpus: '.01'\n": "FILE:2: cpus: 0.01 is not from 0.1 to 1024, and not 0 for the default",
+		"token_file: t\ncpus: 'NaN'\n": "FILE:2: cpus: NaN is not from 0.1 to 1024, and not 0 for the default",
+		"token_file: t\npids: 10\n":    "FILE:2: pids: 10 is not from 64 to 4194304",
+		"token_file: t\npids: 1.5\n":   "FILE:2: pids: 1.5 is not a whole number",
 	} {
 		path := write(t, text)
 		_, err := config.LoadAgent(path, nil)

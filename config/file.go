@@ -76,6 +76,12 @@ func (f fileReader) read(key string, node ast.Node) error {
 			break
 		}
 		return f.entry(key, n)
+	case *ast.SequenceNode:
+		list, ok := one.value.(*[]string)
+		if !ok {
+			break
+		}
+		return f.list(list, key, n)
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode: // scalars to the library, and nothing that settings need
 	case ast.ScalarNode:
 		if !isSetting {

@@ -6,10 +6,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// setting is one key, with the sections that it stands in: the value is a pointer to a string, bool, int or int64, or to
-// Prices, which only a file can hold. A file is a path, relative to the configuration's folder.
+// setting is one key, with the sections that it stands in: the value is a pointer to a string, a list of them, bool, int,
+// int64, float64 or Bytes, or to Prices, which only a file can hold. A file is a path, relative to the configuration's folder.
 type setting struct {
 	key   string
 	value any
@@ -116,6 +117,14 @@ func set(target any, value string) bool {
 		*t, err = strconv.Atoi(value)
 	case *int64:
 		*t, err = strconv.ParseInt(value, 10, 64)
+	case *float64:
+		*t, err = strconv.ParseFloat(value, 64)
+	case *Bytes:
+		*t, err = parseBytes(value)
+	case *time.Duration:
+		*t, err = time.ParseDuration(value)
+	case *[]string:
+		*t = splitList(value)
 	case *Prices:
 		return false
 	}
@@ -129,6 +138,14 @@ func notKind(text string, target any) string {
 		return text + " is neither true nor false"
 	case *int, *int64:
 		return text + " is not a whole number"
+	case *float64:
+		return text + " is not a number"
+	case *Bytes:
+		return text + " is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB"
+	case *time.Duration:
+		return text + " is no time: write a number and a unit, as in 90s, 20m or 24h"
+	case *[]string:
+		return text + " is not a list of texts"
 	case *Prices:
 		return "is a table, which only the configuration's file can hold"
 	default:

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"time"
 )
 
 // Server is the configuration of `sam serve`.
@@ -16,7 +17,9 @@ type Server struct {
 	Operator  Operator
 	GitHub    GitHub
 	Redis     Redis
+	Blob      Blob
 	Node      Node
+	Tasks     Tasks
 	Agent     string // the agent that new tasks are given to
 	Model     Model
 	Log       Log
@@ -50,11 +53,18 @@ type GitHub struct {
 
 // Redis says how to reach Redis.
 type Redis struct {
-	Address      string // host:port, or the path of a unix socket
-	Username     string
-	PasswordFile string
-	TLS          bool
-	AllowLossy   bool // start although Redis may lose what it acknowledged
+	Mode                 string   // single, sentinel or cluster
+	Address              string   // single: host:port, or the path of a unix socket
+	Addresses            []string // sentinel: the Sentinels' host:port; cluster: some of its servers'
+	SentinelMaster       string   // the name under which the Sentinels know the master
+	SentinelUsername     string
+	SentinelPasswordFile string
+	Username             string
+	PasswordFile         string
+	TLS                  bool
+	CAFile               string // PEM: whom to trust instead of the system's authorities
+	Replicas             string // how many must have what is acknowledged: auto, or a number
+	AllowLossy           bool   // start although Redis may lose what it acknowledged
 }
 
 // Node is the one standing node of the local provider.
@@ -89,8 +99,9 @@ func Defaults() Server {
 		Dashboard: Dashboard{Listen: "127.0.0.1:8090"},
 		Operator:  Operator{Listen: "127.0.0.1:9090"},
 		GitHub:    GitHub{APIURL: "https://api.github.com/", WebURL: "https://github.com"},
-		Redis:     Redis{Address: "127.0.0.1:6379"},
+		Redis:     Redis{Mode: "single", Address: "127.0.0.1:6379", Replicas: "auto"},
 		Node:      Node{Name: "local", Slots: 2},
+		Tasks:     Tasks{AtOnce: 100, OfAccount: 20, Place: 24 * time.Hour, Silence: 20 * time.Minute},
 		Agent:     "demo",
 		Model:     Model{Anthropic: Anthropic{BaseURL: "https://api.anthropic.com"}, Prices: defaultPrices()},
 		Log:       Log{Level: "info", Format: "json"},
@@ -119,11 +130,29 @@ func (s *Server) settings() []setting {
 		{key: "github.webhook_secret_file", value: &s.GitHub.WebhookSecretFile, file: true},
 		{key: "github.api_url", value: &s.GitHub.APIURL},
 		{key: "github.web_url", value: &s.GitHub.WebURL},
+		{key: "redis.mode", value: &s.Redis.Mode},
 		{key: "redis.address", value: &s.Redis.Address},
+		{key: "redis.addresses", value: &s.Redis.Addresses},
+		{key: "redis.sentinel_master", value: &s.Redis.SentinelMaster},
+		{key: "redis.sentinel_username", value: &s.Redis.SentinelUsername},
+		{key: "redis.sentinel_password_file", value: &s.Redis.SentinelPasswordFile, file: true},
 		{key: "redis.username", value: &s.Redis.Username},
 		{key: "redis.password_file", value: &s.Redis.PasswordFile, file: true},
 		{key: "redis.tls", value: &s.Redis.TLS},
+		{key: "redis.ca_file", value: &s.Redis.CAFile, file: true},
+		{key: "redis.replicas", value: &s.Redis.Replicas},
 		{key: "redis.allow_lossy", value: &s.Redis.AllowLossy},
+		{key: "blob.dir", value: &s.Blob.Dir, file: true},
+		{key: "blob.s3.endpoint", value: &s.Blob.S3.Endpoint},
+		{key: "blob.s3.region", value: &s.Blob.S3.Region},
+		{key: "blob.s3.bucket", value: &s.Blob.S3.Bucket},
+		{key: "blob.s3.prefix", value: &s.Blob.S3.Prefix},
+		{key: "blob.s3.access_key", value: &s.Blob.S3.AccessKey},
+		{key: "blob.s3.secret_key_file", value: &s.Blob.S3.SecretKeyFile, file: true},
+		{key: "tasks.at_once", value: &s.Tasks.AtOnce},
+		{key: "tasks.of_account", value: &s.Tasks.OfAccount},
+		{key: "tasks.place", value: &s.Tasks.Place},
+		{key: "tasks.silence", value: &s.Tasks.Silence},
 		{key: "node.name", value: &s.Node.Name},
 		{key: "node.slots", value: &s.Node.Slots},
 		{key: "node.token_file", value: &s.Node.TokenFile, file: true},
@@ -172,9 +201,7 @@ func (s *Server) check() []Error {
 	if why := notAddress(s.GitHub.WebURL); why != "" {
 		wrong("github.web_url", why)
 	}
-	if s.Redis.Address == "" {
-		wrong("redis.address", "is missing")
-	}
+	all = append(all, s.Redis.check()...)
 	if !nodeName.MatchString(s.Node.Name) {
 		wrong("node.name", fmt.Sprintf("%q is not a name: up to 63 letters, digits and dashes", s.Node.Name))
 	}
@@ -187,6 +214,8 @@ func (s *Server) check() []Error {
 	if why := notAddress(s.Model.Anthropic.BaseURL); why != "" {
 		wrong("model.anthropic.base_url", why)
 	}
+	all = append(all, s.Blob.check()...)
+	all = append(all, s.Tasks.check()...)
 	return append(all, s.Log.check()...)
 }
 

@@ -14,22 +14,23 @@ import (
 
 // line is one line of what the agent speaks.
 type line struct {
-	Type     string `json:"type"`
-	Text     string `json:"text,omitempty"`
-	Items    []item `json:"items,omitempty"`
-	ID       string `json:"id,omitempty"`
-	Tool     string `json:"tool,omitempty"`
-	Title    string `json:"title,omitempty"`
-	At       string `json:"at,omitempty"`
-	Output   string `json:"output,omitempty"`
-	Diff     string `json:"diff,omitempty"`
-	Exit     *int   `json:"exit,omitempty"`
-	Failed   bool   `json:"failed,omitempty"`
-	MS       int64  `json:"ms,omitempty"`
-	Verdict  string `json:"verdict,omitempty"`
-	Headline string `json:"headline,omitempty"`
-	Summary  string `json:"summary,omitempty"`
-	Reason   string `json:"reason,omitempty"`
+	Type     string   `json:"type"`
+	Text     string   `json:"text,omitempty"`
+	Items    []item   `json:"items,omitempty"`
+	ID       string   `json:"id,omitempty"`
+	Tool     string   `json:"tool,omitempty"`
+	Title    string   `json:"title,omitempty"`
+	At       string   `json:"at,omitempty"`
+	Output   string   `json:"output,omitempty"`
+	Diff     string   `json:"diff,omitempty"`
+	Exit     *int     `json:"exit,omitempty"`
+	Failed   bool     `json:"failed,omitempty"`
+	MS       int64    `json:"ms,omitempty"`
+	Verdict  string   `json:"verdict,omitempty"`
+	Headline string   `json:"headline,omitempty"`
+	Summary  string   `json:"summary,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Options  []string `json:"options,omitempty"`
 }
 
 type item struct {
@@ -39,10 +40,13 @@ type item struct {
 
 // agent speaks, and uses its tools in dir. Once a line cannot be written it is broken and says no more.
 type agent struct {
-	out    *json.Encoder
-	dir    string
-	calls  int
-	broken error
+	in        *json.Decoder
+	out       *json.Encoder
+	dir       string
+	told      request // what it was asked
+	calls     int
+	questions int
+	broken    error
 }
 
 func (a *agent) tell(l line) {
@@ -65,6 +69,27 @@ func (a *agent) end(l line) error {
 
 func (a *agent) cannot(reason string) error {
 	return a.end(line{Verdict: "cannot", Reason: reason})
+}
+
+// ask asks the person and waits for the answer. The error says that none will come.
+func (a *agent) ask(ctx context.Context, question string, options ...string) (string, error) {
+	a.questions++
+	a.tell(line{Type: "ask", ID: fmt.Sprintf("q%d", a.questions), Text: question, Options: options})
+	var back struct {
+		Answer string `json:"answer"`
+	}
+	read := make(chan error, 1)
+	go func() { read <- a.in.Decode(&back) }() // ends with the process, where nobody answers
+	select {
+	case err := <-read:
+		if err != nil {
+			return "", fmt.Errorf("read the answer: %w", err)
+		}
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	a.tell(line{Type: "answered", Text: back.Answer})
+	return back.Answer, a.broken
 }
 
 // planned tells the steps, of which the first done are done and the next is under way.

@@ -4,14 +4,16 @@
 //
 // # What it speaks
 //
-// On stdin it reads one JSON object: {"request": what the person wrote, "prompt": all that SAM tells an agent}. On stdout
-// it writes one JSON object a line:
+// On stdin it reads one JSON object: {"request": what the person wrote, "prompt": all that SAM tells an agent}, and for each
+// question {"answer": what the person answered}. On stdout it writes one JSON object a line:
 //
 //	{"type":"say","text":…}                                 to the person, Markdown
 //	{"type":"think","text":…}                               to itself
 //	{"type":"plan","items":[{"text":…,"state":…}]}          state: open, doing, done
 //	{"type":"call","id":…,"tool":…,"title":…,"at":…}        a tool is used; at is path[:line]
 //	{"type":"return","id":…,"output":…,"diff":…,"exit":…}   and what came of it
+//	{"type":"ask","id":…,"text":…,"options":[…]}            a question; it goes on when it has the answer
+//	{"type":"answered","text":…}                            it has
 //	{"type":"end","verdict":"done","headline":…,"summary":…}
 //	{"type":"end","verdict":"cannot","reason":…}            always the last line
 //
@@ -25,4 +27,5 @@
 //	demo: pretend      says that it is done, and committed nothing
 //	demo: push main    tries to push to main, shows what it was told, and gives up
 //	demo: wait         works until it is stopped
+//	demo: ask          asks which colour a sign shall have, and paints it; “demo: ask twice” asks for its words, too
 package demo

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// maxInput is the most that is read of the request, in bytes.
+// maxInput is the most that is read of the request and the answers, in bytes.
 const maxInput = 1 << 20
 
 // Main runs the agent in the current directory and returns its exit code.
@@ -23,11 +23,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	var asked request
-	if err := json.NewDecoder(io.LimitReader(stdin, maxInput)).Decode(&asked); err != nil {
+	in := json.NewDecoder(io.LimitReader(stdin, maxInput))
+	if err := in.Decode(&asked); err != nil {
 		fmt.Fprintf(stderr, "demo-agent: read the request: %v\n", err)
 		return 2
 	}
-	a := &agent{out: json.NewEncoder(stdout), dir: "."}
+	a := &agent{in: in, out: json.NewEncoder(stdout), dir: "."}
 	if err := a.answer(ctx, asked); err != nil {
 		fmt.Fprintf(stderr, "demo-agent: %v\n", err)
 		return 2
@@ -48,6 +49,7 @@ func (r refusal) Error() string { return string(r) }
 
 // answer does what is asked and says how it ended. The error is of saying it.
 func (a *agent) answer(ctx context.Context, asked request) error {
+	a.told = asked
 	if trick := misbehaviour(asked.Request); trick != nil {
 		return trick(ctx, a)
 	}

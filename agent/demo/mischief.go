@@ -20,7 +20,7 @@ func misbehaviour(words string) func(context.Context, *agent) error {
 	for _, trick := range []struct {
 		begins string
 		do     func(context.Context, *agent) error
-	}{{"die", die}, {"pretend", pretend}, {"push main", pushMain}, {"wait", wait}} {
+	}{{"die", die}, {"pretend", pretend}, {"push main", pushMain}, {"wait", wait}, {"ask", askColour}} {
 		if strings.HasPrefix(words, trick.begins) {
 			return trick.do
 		}

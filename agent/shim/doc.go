@@ -21,6 +21,12 @@
 //
 // A frame is one byte of Kind, four of length (big-endian) and so many bytes. Errors are text with a status of 400 or more.
 //
+// # Where there is no container
+//
+// `sam shim guard` (guard.go) runs one program of a process workspace, and leaves nothing of it behind.
+//
+// # Trust
+//
 // What it says is to be trusted as far as the agent is: they share a user, so the agent can ask it for the same.
 package shim
 

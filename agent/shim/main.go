@@ -16,9 +16,12 @@ import (
 	"time"
 )
 
-// Main is `sam shim`. It runs until its container is ended from outside: no signal ends it, for those come from inside.
+// Main is `sam shim`, or `sam shim guard` (guard.go). The shim runs until its container is ended from outside: no signal ends it, for those come from inside.
 // It returns the exit code: 1 when it cannot serve, which it has said on stderr, 2 when it was called wrongly.
 func Main(args []string, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == GuardCommand {
+		return guard(args[1:], stderr)
+	}
 	flags := flag.NewFlagSet("sam shim", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	folder := flags.String("folder", Folder, "where its socket is")

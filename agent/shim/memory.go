@@ -27,7 +27,7 @@ func frugal(ctx context.Context) {
 	debug.FreeOSMemory()
 	for {
 		for _, m := range code {
-			// Only a read-only mapping of a file may be given back so: its content is the file's.
+			// Only what is as it is in the file may be given back so: it is read from there again.
 			_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, m.from, m.length, syscall.MADV_DONTNEED)
 		}
 		if !pause(ctx, 5*time.Second) {
@@ -38,27 +38,35 @@ func frugal(ctx context.Context) {
 
 type mapping struct{ from, length uintptr }
 
-// codeMappings are the read-only parts of the program's own file in memory.
+// codeMappings are the parts of this program's own file in memory that may be given back.
 func codeMappings() []mapping {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return nil
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return nil
 	}
+	return unwritten(string(smaps), own)
+}
+
+// unwritten finds the mappings of a file that are read-only and as they are in it. A loader may have written to others
+// before it made them read-only (RELRO), as it does in a position-independent program. smaps is as in proc_pid_smaps(5).
+func unwritten(smaps, file string) []mapping {
 	var found []mapping
-	for line := range strings.Lines(string(maps)) {
-		var from, to uintptr
-		var mode string
+	var candidate mapping
+	for line := range strings.Lines(smaps) {
 		fields := strings.Fields(line)
-		if len(fields) < 6 || filepath.Clean(fields[5]) != own {
-			continue
-		}
-		if _, err := fmt.Sscanf(fields[0]+" "+fields[1], "%x-%x %s", &from, &to, &mode); err == nil && to > from &&
-			strings.HasPrefix(mode, "r-") {
-			found = append(found, mapping{from, to - from})
+		var from, to uintptr
+		switch n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); {
+		case n == 2 && len(fields) > 1: // a mapping begins
+			candidate = mapping{}
+			if len(fields) > 5 && filepath.Clean(fields[5]) == file && strings.HasPrefix(fields[1], "r-") && to > from {
+				candidate = mapping{from, to - from}
+			}
+		case len(fields) > 1 && fields[0] == "Anonymous:" && fields[1] == "0" && candidate.length > 0:
+			found = append(found, candidate)
 		}
 	}
 	return found

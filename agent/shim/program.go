@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -100,7 +98,7 @@ func begin(dir string, limit int64, p Program) (started *program, err error) {
 func startError(path string, err error) error {
 	switch _, there := os.Stat(path); {
 	case errors.Is(err, syscall.ENOENT) && there == nil:
-		return fmt.Errorf("start %s: it is there, but the program that loads it is not: it was built for another libc than this image has", path)
+		return fmt.Errorf("start %s: it is there, but the program that loads it is not: it was built for another libc than is here", path)
 	case errors.Is(err, syscall.ENOEXEC):
 		return fmt.Errorf("start %s: it is not a program for this kind of machine", path)
 	}
@@ -174,10 +172,7 @@ func (p *program) finish(status syscall.WaitStatus) {
 	case <-drained:
 	case <-timer.C: // something outside its group holds a pipe
 	}
-	exit := Exit{Code: status.ExitStatus()}
-	if status.Signaled() {
-		exit.Signal = int(status.Signal())
-	}
+	exit := exitOf(status)
 	p.mu.Lock()
 	exit.Words = p.words
 	p.mu.Unlock()
@@ -188,6 +183,14 @@ func (p *program) finish(status syscall.WaitStatus) {
 	}
 	close(p.ended)
 	<-drained
+}
+
+func exitOf(status syscall.WaitStatus) Exit {
+	exit := Exit{Code: status.ExitStatus()}
+	if status.Signaled() {
+		exit.Signal = int(status.Signal())
+	}
+	return exit
 }
 
 // write gives the program the bytes of its input that begin at an offset, and closes it after the last. What was given
@@ -241,52 +244,6 @@ func (p *program) close() {
 	}
 	p.input <- nil
 	p.output.close()
-}
-
-// merged is an environment in which a later value of a name replaces an earlier one.
-func merged(first, then []string) []string {
-	at := map[string]int{}
-	var env []string
-	for _, pair := range append(append([]string{}, first...), then...) {
-		name, _, _ := strings.Cut(pair, "=")
-		if i, known := at[name]; known {
-			env[i] = pair
-			continue
-		}
-		at[name] = len(env)
-		env = append(env, pair)
-	}
-	return env
-}
-
-// find looks a program up in the PATH that it will run with. A relative entry would find programs in the repository.
-func find(name string, env []string) (string, error) {
-	if strings.ContainsRune(name, '/') {
-		info, err := os.Stat(name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("%s is not in the workspace", name)
-		case err == nil && (info.IsDir() || info.Mode()&0o111 == 0):
-			return "", fmt.Errorf("%s is not a program", name)
-		}
-		return name, nil
-	}
-	path := ""
-	for _, pair := range env {
-		if value, ok := strings.CutPrefix(pair, "PATH="); ok {
-			path = value
-		}
-	}
-	for dir := range strings.SplitSeq(path, ":") {
-		if !strings.HasPrefix(dir, "/") {
-			continue
-		}
-		candidate := strings.TrimSuffix(dir, "/") + "/" + name
-		if info, err := os.Stat(candidate); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
-			return candidate, nil
-		}
-	}
-	return "", fmt.Errorf("%s is not in the PATH %q of the workspace's image", name, path)
 }
 
 // readAll reads at most limit bytes.

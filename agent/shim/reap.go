@@ -39,13 +39,7 @@ func (c *children) reap() {
 			return
 		}
 		var status syscall.WaitStatus
-		release := func() {
-			for {
-				if _, err := syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR {
-					return
-				}
-			}
-		}
+		release := func() { status = take(pid) }
 		p := c.all[pid]
 		if p == nil {
 			release()

@@ -6,7 +6,7 @@
 // chosen, where each spool is to resume, and which spools may be dropped. From then on
 //
 //	node    -> gateway   events (task, epoch, numbered), beat, done (a command was taken in)
-//	gateway -> node      start, stop, ack (events up to a number are stored), drop (a spool is no longer wanted)
+//	gateway -> node      start, answer, stop, ack (events up to a number are stored), drop (a spool is no longer wanted)
 //
 // Whatever concerns a task carries its epoch, and a receiver refuses what is older than what it has seen. Commands carry
 // the id of their entry in the node's command stream: the gateway sends again what the node has not confirmed by Done,
@@ -18,13 +18,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Version is the protocol this build prefers; it speaks Version and Oldest.
+//
+//	1  the first
+//	2  answer: a question of an agent's is answered while the agent waits. Over a link of version 1 an agent that asks ends
+//	   with its question
 const (
-	Version = 1
+	Version = 2
 	Oldest  = 1
 )
+
+// Answers is the first version in which a question is answered.
+const Answers = 2
 
 // MaxFrame is the largest frame either end reads, in bytes: a batch of events of at most 64 KiB each, cut to fit.
 const MaxFrame = 1 << 20
@@ -54,6 +62,7 @@ const (
 	TypeBeat    Type = "beat"
 	TypeDone    Type = "done"
 	TypeStart   Type = "start"
+	TypeAnswer  Type = "answer"
 	TypeStop    Type = "stop"
 	TypeAck     Type = "ack"
 	TypeDrop    Type = "drop"
@@ -68,6 +77,7 @@ type Frame struct {
 	Beat    *Beat    `json:"beat,omitempty"`
 	Done    *Done    `json:"done,omitempty"`
 	Start   *Start   `json:"start,omitempty"`
+	Answer  *Answer  `json:"answer,omitempty"`
 	Stop    *Stop    `json:"stop,omitempty"`
 	Ack     *Ack     `json:"ack,omitempty"`
 	Drop    *Drop    `json:"drop,omitempty"`
@@ -115,10 +125,11 @@ type Events struct {
 
 // Beat says that the node lives, at least every BeatSeconds of the Welcome. Running are the attempts it works on.
 type Beat struct {
-	Running  []Ref   `json:"running"`
-	Load1    float64 `json:"load1"`     // load average of one minute
-	MemFree  uint64  `json:"mem_free"`  // bytes available
-	DiskFree uint64  `json:"disk_free"` // bytes available where workspaces are
+	Running  []Ref     `json:"running"`
+	Load1    float64   `json:"load1"`          // load average of one minute
+	MemFree  uint64    `json:"mem_free"`       // bytes available
+	DiskFree uint64    `json:"disk_free"`      // bytes available where workspaces are
+	Clock    time.Time `json:"clock,omitzero"` // the node's, for the operator to hear that it is off; nothing depends on it
 }
 
 // Done confirms that the command with this id was taken in and need not be sent again.
@@ -145,6 +156,15 @@ type Start struct {
 	// Token is the task's, for its workspace's remotes and brokers. It is worth something only over this node's link,
 	// for this epoch, while the task runs; so it is made when the frame is sent and stored nowhere.
 	Token string `json:"token"`
+}
+
+// Answer carries a person's words to the agent that asked. The node confirms it when it is on its disk: the agent gets it
+// though sam node restarts.
+type Answer struct {
+	Command string `json:"command"`
+	Ref
+	Ask  string `json:"ask"` // the question's ID, as its event had it
+	Text string `json:"text"`
 }
 
 // Stop asks the node to end an attempt.
@@ -186,7 +206,7 @@ func Decode(data []byte) (Frame, error) {
 	bodies := map[Type]bool{
 		TypeHello: f.Hello != nil, TypeWelcome: f.Welcome != nil, TypeEvents: f.Events != nil,
 		TypeBeat: f.Beat != nil, TypeDone: f.Done != nil, TypeStart: f.Start != nil,
-		TypeStop: f.Stop != nil, TypeAck: f.Ack != nil, TypeDrop: f.Drop != nil,
+		TypeAnswer: f.Answer != nil, TypeStop: f.Stop != nil, TypeAck: f.Ack != nil, TypeDrop: f.Drop != nil,
 	}
 	set, known := bodies[f.Type]
 	if !known {

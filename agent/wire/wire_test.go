@@ -18,6 +18,7 @@ var every = []wire.Frame{
 	{Type: wire.TypeBeat, Beat: &wire.Beat{Running: []wire.Ref{{Task: "ta", Epoch: 2}}, Load1: 0.5}},
 	{Type: wire.TypeDone, Done: &wire.Done{Command: "5-0"}},
 	{Type: wire.TypeStart, Start: &wire.Start{Command: "5-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, After: 7, Branch: "sam/issue-1"}},
+	{Type: wire.TypeAnswer, Answer: &wire.Answer{Command: "7-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, Ask: "toolu_1", Text: "green"}},
 	{Type: wire.TypeStop, Stop: &wire.Stop{Command: "6-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, Reason: "asked to"}},
 	{Type: wire.TypeAck, Ack: &wire.Ack{Ref: wire.Ref{Task: "ta", Epoch: 2}, Seq: 8}},
 	{Type: wire.TypeDrop, Drop: &wire.Drop{Ref: wire.Ref{Task: "ta", Epoch: 2}, Reason: "final"}},

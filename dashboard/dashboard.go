@@ -3,6 +3,7 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -62,6 +63,11 @@ func New(o Options) (*Dashboard, error) {
 // told to stop, before it waits for its requests. It may be called more than once; pages without a stream are served on.
 func (d *Dashboard) Close() { d.hub.close() }
 
+// toProject leads to a project's page. Its address has a prefix because an owner may be named as a page of ours is.
+func toProject(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/projects/"+url.PathEscape(r.PathValue("owner"))+"/"+url.PathEscape(r.PathValue("repo")), http.StatusFound)
+}
+
 // Handler serves the pages at the root. Who may see them, and under which Host and Origin, is checked outside.
 func (d *Dashboard) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -70,7 +76,8 @@ func (d *Dashboard) Handler() http.Handler {
 	mux.HandleFunc("GET /static/{name}", d.static)
 	mux.HandleFunc("GET /tasks/{id}", d.taskPage)
 	mux.HandleFunc("GET /tasks/{id}/events/{seq}", d.eventPage)
-	mux.HandleFunc("GET /{owner}/{repo}", d.projectPage)
+	mux.HandleFunc("GET /projects/{owner}/{repo}", d.projectPage)
+	mux.HandleFunc("GET /{owner}/{repo}", toProject) // as on GitHub, for whoever types it
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { d.missing(w, r, "There is no such page.") })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())

@@ -66,6 +66,7 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		{"long output", task.Event{Kind: task.ToolFinished, Tool: &task.Tool{ID: "c5", Name: "Bash", Title: "yes", Output: strings.Repeat("y\n", 9000), Exit: &zero}, Cut: 10_000_000}},
 		{"a plan", task.Event{Kind: task.Planned, Plan: []task.PlanItem{{Text: "look", Status: "done"}, {Text: "write", Status: "active"}, {Text: "test", Status: "pending"}}}},
 		{"a question", task.Event{Kind: task.Asked, Text: "MIT or Apache?"}},
+		{"an answer", task.Event{Kind: task.Answered, Text: "Apache"}},
 		{"a retry", task.Event{Kind: task.Retried, Text: "529 overloaded"}},
 		{"usage", task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-sonnet-4-5", Input: 1234, Output: 56, CacheRead: 51_200, MicroUSD: 61_200}}},
 		{"a good end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Done, Headline: "Limit uploads"}}},

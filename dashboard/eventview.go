@@ -105,7 +105,7 @@ func (r *render) view(id task.ID, n task.Numbered, full bool) eventView {
 		v.Raw = raw(e, n.JSON)
 	}
 	switch e.Kind {
-	case task.Said, task.Asked, task.Thought:
+	case task.Said, task.Asked, task.Answered, task.Thought:
 		text := e.Text
 		if !full {
 			text = head(text, inlineText)
@@ -153,17 +153,45 @@ func (r *render) tool(t task.Tool, full bool) (*toolView, int) {
 	return v, 0
 }
 
+// maxIndent is how deep JSON nests that is still laid out: every level indents all that is in it.
+const maxIndent = 64
+
 // raw is the agent's own line, or the event itself where that was not kept.
 func raw(e task.Event, whole []byte) string {
 	source := []byte(e.Raw)
 	if len(source) == 0 {
 		source = whole
 	}
+	if levels(source) > maxIndent {
+		return visible(string(source))
+	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, source, "", "  "); err != nil || b.Len() > 4*task.MaxEvent {
 		return visible(string(source))
 	}
 	return visible(b.String())
+}
+
+// levels is how deep JSON nests.
+func levels(source []byte) int {
+	deepest, now := 0, 0
+	text, escaped := false, false
+	for _, c := range source {
+		switch {
+		case escaped:
+			escaped = false
+		case text:
+			escaped, text = c == '\\', c != '"'
+		case c == '"':
+			text = true
+		case c == '[' || c == '{':
+			now++
+			deepest = max(deepest, now)
+		case c == ']' || c == '}':
+			now--
+		}
+	}
+	return deepest
 }
 
 // settle says of each tool that started whether its end is among these events too. At the end of a task nothing is open.

@@ -102,6 +102,7 @@ func TestHostileWordsAreHarmlessWhereverTheyStand(t *testing.T) {
 			"said":     {Kind: task.Said, Text: words},
 			"thought":  {Kind: task.Thought, Text: words},
 			"asked":    {Kind: task.Asked, Text: words},
+			"answered": {Kind: task.Answered, Text: words},
 			"retried":  {Kind: task.Retried, Text: words},
 			"step":     {Kind: task.Stepped, Step: &task.Step{Name: task.StepName(head(words, 100)), Note: words}},
 			"plan":     {Kind: task.Planned, Plan: []task.PlanItem{{Text: words, Status: words}}},
@@ -189,6 +190,32 @@ func TestNothingThatFitsAnEventTakesLongToShow(t *testing.T) {
 				t.Errorf("%q over and over becomes %d bytes", unit, len(made))
 			}
 		}
+	}
+}
+
+// Laid out, every level of JSON is indented by all that it is in.
+func TestARawLineThatNestsDeepIsShownAsItIs(t *testing.T) {
+	r := rendering(t)
+	for name, line := range map[string]string{
+		"arrays":  strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+		"objects": strings.Repeat(`{"a":`, 4000) + "1" + strings.Repeat("}", 4000),
+	} {
+		e := task.Event{Seq: 1, Kind: task.Said, Text: "x", Raw: json.RawMessage(line)}
+		took := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := r.view("tabc", encoded(b, e), true); v.Raw != line {
+					b.Fatalf("%s: %.100s", name, v.Raw)
+				}
+			}
+		})
+		if took.AllocedBytesPerOp() > 2<<20 {
+			t.Errorf("%s take %d bytes", name, took.AllocedBytesPerOp())
+		}
+	}
+	text := `{"a":"[[[[\"[[[[","b":[1]}`
+	if got := levels([]byte(text)); got != 2 {
+		t.Errorf("%s nests %d deep, want 2", text, got)
 	}
 }
 

@@ -58,7 +58,7 @@ func start(t *testing.T) *world {
 	if err := s.EnsureNode(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.NodeLinked(t.Context(), n); err != nil {
+	if _, err := s.NodeLinked(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
 	d, err := New(Options{Store: s, Heartbeat: 50 * time.Millisecond})

@@ -17,7 +17,7 @@ import (
 func TestThePagesShowWhatThereIs(t *testing.T) {
 	w := start(t)
 	_, home := w.get(t, "/")
-	wants(t, "an empty first page", home, "Nothing was asked for yet", nodeName, "ready", `href="/harbour/quayside"`, `data-live="conv:7"`)
+	wants(t, "an empty first page", home, "Nothing was asked for yet", nodeName, "ready", `href="/projects/harbour/quayside"`, `data-live="conv:7"`)
 	_, talk := w.get(t, "/harbour/quayside")
 	wants(t, "an empty conversation", talk, "Nothing was said yet", `data-from="conv:7=0-0"`)
 
@@ -30,7 +30,7 @@ func TestThePagesShowWhatThereIs(t *testing.T) {
 	wants(t, "the conversation", talk, `id="thread-7-1"`, "<strong>rate limiting</strong>", "Placed on "+nodeName, "Uploads can be flooded")
 	_, page := w.get(t, "/tasks/"+id)
 	wants(t, "the task", page, "Preparing the workspace", "ada", "<strong>rate limiting</strong>", "I <strong>begin</strong>", `id="e1"`,
-		"https://github.com/harbour/quayside/issues/1", "sam/issue-1", "docker", `aria-current="step"`)
+		`href="/projects/harbour/quayside"`, "https://github.com/harbour/quayside/issues/1", "sam/issue-1", "docker", `aria-current="step"`)
 	_, one := w.get(t, "/tasks/"+id+"/events/1")
 	wants(t, "the event", one, "Event 1", "I <strong>begin</strong>", "&#34;kind&#34;: &#34;said&#34;")
 	_, piece := w.get(t, "/tasks/"+id+"/events/1?part=raw")
@@ -206,16 +206,105 @@ func TestEarlierEventsAreAPageAway(t *testing.T) {
 	wants(t, "the newest", page, `data-block="2"`, `data-block="1"`, `id="e450"`)
 }
 
+func TestAFirstPageOfManyProjectsTellsOfTheBusyOnesFirst(t *testing.T) {
+	w := start(t)
+	_, empty := w.get(t, "/")
+	for i := range int64(400) {
+		if err := w.store.SaveProject(t.Context(), task.Project{ID: 1000 + i, Installation: 3, Account: 5, Owner: "harbour", Name: fmt.Sprintf("quay-%d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	busy := spec(1)
+	busy.Project, busy.Thread = 1399, task.IssueThread(1399, 1)
+	w.create(t, t, busy)
+	_, home := w.get(t, "/")
+	asked, quiet := strings.Index(home, "/projects/harbour/quay-399"), strings.Index(home, "/projects/harbour/quay-0\"")
+	if asked < 0 || quiet < asked || strings.Count(home, "Nothing was asked for yet") != 1 || strings.Count(home, "<section") != strings.Count(empty, "<section")+1 {
+		t.Errorf("the first page has the busy project at %d and a quiet one at %d: %.2000s", asked, quiet, home)
+	}
+	if n := w.firstPage(t, "/"); n > 60_000 {
+		t.Errorf("it takes %d bytes", n)
+	}
+}
+
+func TestAnOwnersNameNeverHidesAProject(t *testing.T) {
+	w := start(t)
+	for i, owner := range []string{"tasks", "static", "projects", "live"} {
+		p := task.Project{ID: int64(100 + i), Installation: 3, Account: 5, Owner: owner, Name: "quayside"}
+		if err := w.store.SaveProject(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		_, home := w.get(t, "/")
+		wants(t, "the first page", home, `href="/projects/`+owner+`/quayside"`)
+		if answer, page := w.get(t, "/projects/"+owner+"/quayside"); answer.StatusCode != http.StatusOK || !strings.Contains(page, "<h1>"+owner+"/quayside</h1>") {
+			t.Errorf("%s: %s: %.300s", owner, answer.Status, page)
+		}
+	}
+	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for path, want := range map[string]string{"/harbour/quayside": "/projects/harbour/quayside", "/a%2f%2fb/x%3fy": "/projects/a%2F%2Fb/x%3Fy", "//evil.example/x/y": "/evil.example/x/y"} {
+		if answer, _ := w.get(t, path); answer.Header.Get("Location") != want {
+			t.Errorf("%s leads to %q, want %q", path, answer.Header.Get("Location"), want)
+		}
+	}
+}
+
+// An agent's word is a word: what was spent is the model broker's count.
+func TestThePageTellsWhatTheModelBrokerCounted(t *testing.T) {
+	w := start(t)
+	job := w.placed(t, t, spec(1))
+	w.put(t, t, job, task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-opus-5-5", Input: 7_000_000, Output: 11, MicroUSD: 77_000_000}})
+	parts := func() (string, string) {
+		t.Helper()
+		sum, err := w.sums.of(t.Context(), job.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := w.parts(w.read(t, t, job.ID), sum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(all["head"].HTML), string(all["facts"].HTML)
+	}
+	head, facts := parts()
+	if strings.Contains(head, "$") || strings.Contains(head, "7.0M") {
+		t.Errorf("the agent's count is believed: %s", head)
+	}
+	wants(t, "the model", facts, "claude-opus-5-5")
+	if err := w.store.RecordUsage(t.Context(), job.ID, job.Epoch, task.Usage{Input: 12_000, Output: 300, CacheRead: 45, MicroUSD: 61_200}); err != nil {
+		t.Fatal(err)
+	}
+	head, _ = parts()
+	wants(t, "the head", head, "$0.0612", "12.3k", "12.0k in, 300 out, 45 read from the cache", "1 request")
+}
+
+func TestTimesAndTokensAreRoundedForPeople(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 ms", 999 * time.Millisecond: "999 ms", 9949 * time.Millisecond: "9.9 s", 9950 * time.Millisecond: "10 s",
+		59_600 * time.Millisecond: "1 min 00 s", 83 * time.Second: "1 min 23 s", time.Hour - time.Millisecond: "1 h 00 min",
+	} {
+		if got := duration(d); got != want {
+			t.Errorf("%s is told as %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 12_345: "12.3k", 99_949: "99.9k", 99_950: "100k", 134_250: "134k", 999_499: "999k", 999_500: "1.0M", 3_000_000: "3.0M",
+	} {
+		if got := count(n); got != want {
+			t.Errorf("%d tokens are told as %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestEventsAreCountedOnceHoweverOftenThePageIsLoaded(t *testing.T) {
 	w := start(t)
 	job := w.placed(t, t, spec(1))
 	for range 3 {
-		w.put(t, t, job, task.Event{Kind: task.Used, Usage: &task.Usage{Input: 100, Output: 11, MicroUSD: 500_000}},
+		w.put(t, t, job, task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-opus-5-5"}},
 			task.Event{Kind: task.Retried, Text: "529"})
 		w.get(t, "/tasks/"+string(job.ID))
 	}
 	sum, err := w.sums.of(t.Context(), job.ID)
-	if err != nil || sum.usage.MicroUSD != 1_500_000 || sum.usage.Input != 300 || sum.retries != 3 || sum.last != 6 {
+	if err != nil || sum.model != "claude-opus-5-5" || sum.retries != 3 || sum.last != 6 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
@@ -277,12 +366,14 @@ func TestHowATaskEndedAndWhatNextIsSaid(t *testing.T) {
 		wants(t, string(state), string(parts["outcome"].HTML), append(want, "behind in the workspace")...)
 		wants(t, string(state), string(parts["head"].HTML), "1 min 00 s")
 	}
-	asks := task.Task{Spec: spec(1), State: task.Waiting, At: map[task.State]time.Time{task.Queued: created}, Workspace: "process", Waits: "No machine is free."}
-	parts, err := d.parts(asks, tally{asked: true})
+	asks := task.Task{Spec: spec(1), State: task.Waiting, At: map[task.State]time.Time{task.Queued: created}, Workspace: "process", Waits: "No machine is free.",
+		Ask: &task.Question{Text: "Which **colour**?", Options: []string{"green"}, Asked: created.Add(time.Hour)}}
+	parts, err := d.parts(asks, tally{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, "a question", string(parts["outcome"].HTML), "waits for an answer", "Answer on GitHub", "No machine is free.")
+	wants(t, "a question", string(parts["outcome"].HTML), "waits for an answer", "Which <strong>colour</strong>?", "23 Nov, 11:00:00", "30 Nov, 11:00:00",
+		"Answer on GitHub", "/sam green", "Its machine is gone", "No machine is free.")
 	wants(t, "no isolation", string(parts["facts"].HTML), "not isolated")
 }
 

@@ -19,7 +19,8 @@ const (
 // homeView is the first page.
 type homeView struct {
 	page
-	Projects []projectView
+	Projects []projectView // that were asked for something
+	Quiet    []projectView // the others: an installation may have hundreds
 	Nodes    []task.Node
 }
 
@@ -73,6 +74,10 @@ func (d *Dashboard) homeView(ctx context.Context) (homeView, error) {
 	}
 	v.From = positions.format(topics)
 	v.Live = joined(topics)
+	quiet := slices.IndexFunc(v.Projects, func(p projectView) bool { return len(p.Tasks) == 0 })
+	if quiet >= 0 {
+		v.Projects, v.Quiet = v.Projects[:quiet], v.Projects[quiet:]
+	}
 	v.Nodes, err = d.store.Nodes(ctx)
 	return v, err
 }

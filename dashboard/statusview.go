@@ -18,22 +18,22 @@ const maxSummary = 8 << 10
 // statusView is all of a task that is not its events, as templates/status.html shows it.
 type statusView struct {
 	task.Task
-	GitHub   string // the address of GitHub's web
-	Name     string
-	Words    string
-	Sign     string
-	Began    time.Time
-	Usage    task.Usage
-	Tokens   int64
-	Phases   []phase
-	Plan     []task.PlanItem
-	Done     int // of the plan
-	Why      template.HTML
-	Waiting  template.HTML
-	Question bool          // the last event is one: it stands right above
-	Told     template.HTML // the summary
-	Retries  int
-	Left     bool
+	GitHub  string // the address of GitHub's web
+	Name    string
+	Words   string
+	Sign    string
+	Began   time.Time
+	Model   string // what the agent says that it asks
+	Tokens  int64  // spent, by the model broker's count
+	Phases  []phase
+	Plan    []task.PlanItem
+	Done    int // of the plan
+	Why     template.HTML
+	Waiting template.HTML
+	Asks    template.HTML // the question that the task waits with
+	Told    template.HTML // the summary
+	Retries int
+	Left    bool
 }
 
 // IssueURL is the page of the issue or pull request.
@@ -44,6 +44,9 @@ func (s statusView) IssueURL() string {
 	}
 	return fmt.Sprintf("%s/%s/%s/%d", s.GitHub, s.Repository, kind, s.Number)
 }
+
+// Until is when the question is given up.
+func (s statusView) Until() time.Time { return s.Ask.Asked.Add(task.Deadline(task.Waiting)) }
 
 // PullLink is the page of the pull request, "" while there is none.
 func (s statusView) PullLink() string {
@@ -152,8 +155,8 @@ func preparation(sum tally) []phaseStep {
 func (d *Dashboard) statusOf(t task.Task, sum tally) statusView {
 	s := statusView{
 		Task: t, GitHub: d.github, Name: name(t), Words: words(t.State), Sign: stateSigns[t.State],
-		Began: cmp.Or(t.Accepted, t.At[task.Queued], t.Created), Usage: sum.usage,
-		Tokens: sum.usage.Input + sum.usage.Output + sum.usage.CacheRead + sum.usage.CacheWrite,
+		Began: cmp.Or(t.Accepted, t.At[task.Queued], t.Created), Model: sum.model,
+		Tokens: t.Spent.Input + t.Spent.Output + t.Spent.CacheRead + t.Spent.CacheWrite,
 		Phases: phases(t, sum), Plan: sum.plan, Retries: sum.retries,
 	}
 	for _, item := range sum.plan {
@@ -175,7 +178,9 @@ func (d *Dashboard) statusOf(t task.Task, sum tally) statusView {
 	default:
 		s.Waiting = written(t.Waits)
 	}
-	s.Question = !t.State.Final() && sum.asked && (t.State == task.Waiting || !sum.working)
+	if t.State == task.Waiting && t.Ask != nil {
+		s.Asks = written(t.Ask.Text)
+	}
 	s.Left = t.State.Final() && sum.end != nil && sum.end.Left
 	return s
 }

@@ -20,6 +20,7 @@ const (
 	fastItems = 200                    // a second; above it several go into one write
 	gather    = 25 * time.Millisecond  // for that long
 	rateOver  = 250 * time.Millisecond // the span over which the rate is measured
+	keepBytes = 16 << 10               // of a stream's buffer between two writes; what a page caught up with may be megabytes
 )
 
 // live serves a page's stream.
@@ -65,14 +66,19 @@ func (d *Dashboard) live(w http.ResponseWriter, r *http.Request) {
 		defer close(ended)
 		select {
 		case <-d.hub.done:
+			cancel()                                   // before the deadline: see flush
 			_ = s.control.SetWriteDeadline(time.Now()) // where it cannot be set the write ends by itself
-			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	defer func() {
 		cancel()
 		<-ended
+		select {
+		case <-d.hub.done:
+		default:
+			_ = s.control.SetWriteDeadline(time.Time{}) // the connection may serve other requests
+		}
 	}()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -116,7 +122,7 @@ func (s *stream) serve(ctx context.Context, v *viewer) error {
 		for _, m := range messages {
 			s.add(m)
 		}
-		if err := errors.Join(err, s.flush()); err != nil {
+		if err := errors.Join(err, s.flush(ctx)); err != nil {
 			return err
 		}
 		if s.fast(len(messages)) {
@@ -160,18 +166,26 @@ func (s *stream) add(m message) {
 	fmt.Fprintf(&s.buffer, "event: %s\nid: %s\ndata: %s\n\n", m.name, m.vector, data)
 }
 
-// flush writes what was added, at once.
-func (s *stream) flush() error {
+// flush writes what was added, at once. Whoever ends the stream ends its context first and a write under way second, so
+// that a deadline that is set here meanwhile does not undo that.
+func (s *stream) flush(ctx context.Context) error {
 	if s.buffer.Len() == 0 {
 		return nil
 	}
 	if err := s.control.SetWriteDeadline(time.Now().Add(writeFor)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("bound a write: %w", err)
 	}
+	select {
+	case <-ctx.Done():
+		return nil
+	default:
+	}
 	if _, err := s.w.Write(s.buffer.Bytes()); err != nil {
 		return fmt.Errorf("write to a page: %w", err)
 	}
-	s.buffer.Reset()
+	if s.buffer.Reset(); s.buffer.Cap() > keepBytes {
+		s.buffer = bytes.Buffer{}
+	}
 	if err := s.control.Flush(); err != nil {
 		return fmt.Errorf("write to a page: %w", err)
 	}

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,8 +196,14 @@ func TestChangesOfStateReachThePage(t *testing.T) {
 	}
 	state(task.Preparing)
 	w.put(t, t, job, task.Event{Kind: task.Stepped, Step: &task.Step{Name: task.StepAgent, MS: 5}},
-		task.Event{Kind: task.Used, Usage: &task.Usage{Input: 1200, Output: 300, MicroUSD: 2_340_000}})
+		task.Event{Kind: task.Used, Usage: &task.Usage{Input: 1, Output: 1, MicroUSD: 1}})
 	state(task.Running)
+	if err := w.store.RecordUsage(t.Context(), job.ID, job.Epoch, task.Usage{Input: 1200, Output: 300, MicroUSD: 2_340_000}); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(stream.until(t, messageStatus).data.Parts["head"].HTML, "$2.34") { // while it runs: no stream grows by it
+		continue
+	}
 	w.put(t, t, job, task.Event{Kind: task.Finished, End: &task.End{Outcome: task.GaveUp, Reason: "no"}})
 	c, err := w.store.Claim(t.Context(), job.ID)
 	if err != nil {
@@ -276,6 +284,72 @@ func distinct(s string) string {
 		s = strings.Replace(s, "conv:1,", fmt.Sprintf("conv:%d,", 10+i), 1)
 	}
 	return s
+}
+
+// keeping is a connection that remembers its deadline and what was written.
+type keeping struct {
+	http.ResponseWriter
+	mu       sync.Mutex
+	deadline time.Time
+	wrote    chan struct{}
+}
+
+func (k *keeping) SetWriteDeadline(at time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.deadline = at
+	return nil
+}
+
+func (k *keeping) Write(p []byte) (int, error) {
+	select {
+	case k.wrote <- struct{}{}:
+	default:
+	}
+	return k.ResponseWriter.Write(p)
+}
+
+func (k *keeping) Unwrap() http.ResponseWriter { return k.ResponseWriter }
+
+// The next request on the same connection would end at a deadline of a stream's last write.
+func TestAStreamThatEndsLeavesNoDeadlineOnItsConnection(t *testing.T) {
+	w := start(t)
+	k := &keeping{ResponseWriter: httptest.NewRecorder(), wrote: make(chan struct{}, 1)}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.live(k, httptest.NewRequestWithContext(ctx, http.MethodGet, "/live?topics=conv:7", http.NoBody))
+	}()
+	<-k.wrote
+	cancel()
+	<-ended
+	if !k.deadline.IsZero() {
+		t.Errorf("%s is left", k.deadline)
+	}
+}
+
+func TestAStreamKeepsNoMoreThanALittleOfWhatItWrote(t *testing.T) {
+	k := httptest.NewRecorder()
+	s := &stream{w: k, control: http.NewResponseController(k)}
+	for range 100 {
+		s.add(message{name: messageEntry, data: make([]byte, 40<<10)})
+	}
+	if err := s.flush(t.Context()); err != nil || s.buffer.Cap() > keepBytes {
+		t.Errorf("%d bytes are kept, %v", s.buffer.Cap(), err)
+	}
+}
+
+func TestNothingIsWrittenToAStreamThatWasEnded(t *testing.T) {
+	k := httptest.NewRecorder()
+	s := &stream{w: k, control: http.NewResponseController(k)}
+	s.add(message{name: messageEntry})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.flush(ctx); err != nil || k.Body.Len() > 0 {
+		t.Errorf("%d bytes were written, %v", k.Body.Len(), err)
+	}
 }
 
 func TestCloseEndsStreamsAndRefusesNewOnes(t *testing.T) {

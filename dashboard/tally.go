@@ -10,22 +10,21 @@ import (
 	"sam/task"
 )
 
-// tally is what a task's events add up to: all that the page's head and side say beside the task's record.
+// tally is what a task's events add up to: all that the page's head and side say beside the task's record. What it cost
+// is in the record: an agent's own count of that is shown as an event and believed nowhere.
 type tally struct {
 	last    int64 // the number of the last event that was added
-	usage   task.Usage
+	model   string
 	plan    []task.PlanItem
 	steps   []task.Step // of the attempt under way
-	asked   bool        // a question was asked
 	retries int         // of the model
 	end     *task.End   // how the last attempt ended
-	working bool        // an event came after the question, so it was answered
 }
 
 // folded are the kinds that a tally takes: the others, most of them, are not even decoded.
 var folded = [][]byte{
-	[]byte(`"kind":"used"`), []byte(`"kind":"planned"`), []byte(`"kind":"stepped"`), []byte(`"kind":"asked"`),
-	[]byte(`"kind":"retried"`), []byte(`"kind":"finished"`),
+	[]byte(`"kind":"used"`), []byte(`"kind":"planned"`), []byte(`"kind":"stepped"`), []byte(`"kind":"retried"`),
+	[]byte(`"kind":"finished"`),
 }
 
 // add takes one more event, in order; one that it has it passes over. It reports whether that changed what it says.
@@ -34,19 +33,16 @@ func (t *tally) add(n task.Numbered) bool {
 		return false
 	}
 	t.last = n.Seq
-	counts := slices.ContainsFunc(folded, func(mark []byte) bool { return bytes.Contains(n.JSON, mark) })
-	if !counts {
-		changed := !t.working && t.asked
-		t.working = true
-		return changed
+	if !slices.ContainsFunc(folded, func(mark []byte) bool { return bytes.Contains(n.JSON, mark) }) {
+		return false
 	}
 	var e task.Event
 	if err := json.Unmarshal(n.JSON, &e); err != nil {
 		return false
 	}
 	switch {
-	case e.Kind == task.Used && e.Usage != nil:
-		t.use(*e.Usage)
+	case e.Kind == task.Used && e.Usage != nil && e.Usage.Model != "" && e.Usage.Model != t.model:
+		t.model = e.Usage.Model
 	case e.Kind == task.Planned:
 		t.plan = e.Plan
 	case e.Kind == task.Stepped && e.Step != nil:
@@ -54,8 +50,6 @@ func (t *tally) add(n task.Numbered) bool {
 			t.steps, t.end = nil, nil // a new attempt
 		}
 		t.steps = append(slices.Clip(t.steps), *e.Step)
-	case e.Kind == task.Asked:
-		t.asked, t.working = true, false
 	case e.Kind == task.Retried:
 		t.retries++
 	case e.Kind == task.Finished:
@@ -64,17 +58,6 @@ func (t *tally) add(n task.Numbered) bool {
 		return false
 	}
 	return true
-}
-
-func (t *tally) use(u task.Usage) {
-	if u.Model != "" {
-		t.usage.Model = u.Model
-	}
-	t.usage.Input += u.Input
-	t.usage.Output += u.Output
-	t.usage.CacheRead += u.CacheRead
-	t.usage.CacheWrite += u.CacheWrite
-	t.usage.MicroUSD += u.MicroUSD
 }
 
 // maxTallies is how many tasks' tallies are kept, so that a page that is loaded again does not read every event again.

@@ -32,6 +32,9 @@ func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // duration is a length of time as a person says it.
 func duration(d time.Duration) string {
+	if d >= 9950*time.Millisecond { // below, it is rounded to tenths
+		d = d.Round(time.Second)
+	}
 	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", max(0, d.Milliseconds()))
@@ -53,10 +56,10 @@ func count(n int64) string {
 	switch {
 	case n < 1000:
 		return decimal(n)
-	case n < 100_000:
+	case n < 99_950:
 		return fmt.Sprintf("%.1fk", float64(n)/1000)
-	case n < 1_000_000:
-		return fmt.Sprintf("%dk", n/1000)
+	case n < 999_500:
+		return fmt.Sprintf("%.0fk", float64(n)/1000)
 	default:
 		return fmt.Sprintf("%.1fM", float64(n)/1_000_000)
 	}
@@ -112,7 +115,7 @@ func name(t task.Task) string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") }
-func day(t time.Time) string   { return t.UTC().Format("2 Jan, 15:04") }
+func day(t time.Time) string   { return t.UTC().Format("2 Jan, 15:04:05") } // as live.js writes it on the reader's clock
 
 func sign(s task.State) string { return stateSigns[s] }
 

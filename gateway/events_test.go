@@ -120,15 +120,17 @@ func TestAnInvalidEventEndsTheLinkAndNothingOfItsRunIsStored(t *testing.T) {
 // owed lists the targets of what is owed to the installation.
 func (w *nodeWorld) owed() []string {
 	w.t.Helper()
-	effects, err := w.store.TakeOwed(w.t.Context(), testInstallation, 100)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var targets []string
-	for _, e := range effects {
+	for {
+		e, err := w.store.TakeOwed(w.t.Context(), task.OwedTo{Partition: "0", Installation: testInstallation})
+		if errors.Is(err, task.ErrNotFound) {
+			return targets
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		targets = append(targets, e.Target)
 	}
-	return targets
 }
 
 // isDue says whether somebody is to look at the task now.
@@ -200,7 +202,7 @@ func TestAnAgentThatFinishesWakesWhoeverWaitsForTasks(t *testing.T) {
 	go func() {
 		consumed <- w.store.Consume(ctx, store.Handlers{
 			Delivery: func(context.Context, task.Delivery) error { return nil },
-			Owed:     func(context.Context, int64) {},
+			Owed:     func(context.Context, task.OwedTo) {},
 			Task: func(ctx context.Context, id task.ID) {
 				if c, err := w.store.Claim(ctx, id); err == nil {
 					ended <- c

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"sam/agent/wire"
@@ -27,12 +28,13 @@ type Store interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
 	AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (last int64, err error)
 	NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, onStart []task.Effect) error
+	Ask(ctx context.Context, t task.Task, epoch int64, q task.Question, c task.Change) error
 	RenewFor(ctx context.Context, node string, id task.ID, epoch int64) error
 	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
 	RecordUsage(ctx context.Context, id task.ID, epoch int64, u task.Usage) error
-	NodeLinked(ctx context.Context, n task.Node) error
-	NodeBeat(ctx context.Context, name string) error
-	NodeUnlinked(ctx context.Context, name string) error
+	NodeLinked(ctx context.Context, n task.Node) (link int64, err error)
+	NodeBeat(ctx context.Context, name string, link int64) error
+	NodeUnlinked(ctx context.Context, name string, link int64) error
 	FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error
 	ConfirmCommand(ctx context.Context, node, command string) error
 }
@@ -54,7 +56,9 @@ type Options struct {
 	Keys   Keys
 	Author Author
 	HTTP   *http.Client // for the git broker's way to GitHub
-	Model  *Model       // what NewModel returned; nil: requests for a model are refused, with what to do
+	// Metrics is where the gateway's metrics are registered; nil: nowhere.
+	Metrics prometheus.Registerer
+	Model   *Model // what NewModel returned; nil: requests for a model are refused, with what to do
 }
 
 // Gateway serves the nodes of one replica.
@@ -64,6 +68,7 @@ type Gateway struct {
 	keys   Keys
 	author Author
 	mux    *http.ServeMux
+	clocks clocks
 
 	serving sync.WaitGroup // counts open
 
@@ -76,7 +81,7 @@ type Gateway struct {
 // New returns a gateway. Close it before its store.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, mux: http.NewServeMux(),
+		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, mux: http.NewServeMux(), clocks: newClocks(o.Metrics),
 		open: map[*link]struct{}{}, links: map[string]*link{},
 	}
 	g.mux.HandleFunc("GET "+wire.LinkPath, g.serveLink)

@@ -38,15 +38,17 @@ func (u *upload) Close() error {
 	return nil
 }
 
-// Read returns errUploadTooLarge as soon as there is one byte more than the limit.
+// Read returns errUploadTooLarge as soon as there is one byte more than the limit. An end that was told stays told: a
+// transport that has sent a body of known length reads on to see that there is no more, and by then the answer may have come
+// and the upload been stopped, which is no failure of it.
 func (u *upload) Read(p []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.stopped {
-		return 0, errUploadStopped
-	}
 	if u.err != nil || len(p) == 0 {
 		return 0, u.err
+	}
+	if u.stopped {
+		return 0, errUploadStopped
 	}
 	if int64(len(p)) > u.left+1 {
 		p = p[:u.left+1]

@@ -34,7 +34,7 @@ func (b brokered) Authorize(r *http.Request, id string) (Grant, error) {
 	if !b.keys.isTaskToken(token, t.ID, t.Epoch, node) {
 		return Grant{}, ErrGitUnauthorized
 	}
-	if t.Node != node || (t.State != task.Preparing && t.State != task.Running) {
+	if t.Node != node || t.State != task.Preparing && t.State != task.Running && t.State != task.Waiting {
 		return Grant{}, &GitForbiddenError{Message: "this task does not run any more, so its remote is closed; ask for a new task to go on"}
 	}
 	return Grant{

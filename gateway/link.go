@@ -33,13 +33,14 @@ const (
 // not hear why. Whoever wants to end a link cancels it with a cause; then it is closed with that cause, which ends the
 // reads and writes.
 type link struct {
-	gateway *Gateway
-	node    string
-	conn    *websocket.Conn
-	cancel  context.CancelCauseFunc
-	writing sync.Mutex
-	// recording is held while the node's record is made to follow this link: see enter.
-	recording sync.Mutex
+	gateway  *Gateway
+	node     string
+	conn     *websocket.Conn
+	cancel   context.CancelCauseFunc
+	writing  sync.Mutex
+	epoch    int64 // counts the node's links over all replicas; see enter
+	protocol int   // that both ends speak
+	clockOff bool  // by the last beat; the reader's
 }
 
 func (g *Gateway) serveLink(w http.ResponseWriter, r *http.Request) {
@@ -105,8 +106,7 @@ func (l *link) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	protocol, err := wire.Choose(hello.Protocols)
-	if err != nil {
+	if l.protocol, err = wire.Choose(hello.Protocols); err != nil {
 		return refusal{err.Error()}
 	}
 	err = l.gateway.enter(ctx, l, task.Node{
@@ -115,16 +115,16 @@ func (l *link) serve(ctx context.Context) error {
 	if errors.Is(err, task.ErrNotFound) {
 		return refusal{"this server has no record of node " + l.node}
 	}
-	defer l.gateway.leave(ctx, l)
 	if err != nil {
 		return err
 	}
+	defer l.gateway.leave(ctx, l)
 	resume, err := l.resume(ctx, hello.Spools)
 	if err != nil {
 		return err
 	}
 	if err := l.write(ctx, wire.Frame{Type: wire.TypeWelcome, Welcome: &wire.Welcome{
-		Protocol: protocol, BeatSeconds: int(task.NodeBeat / time.Second), Resume: resume,
+		Protocol: l.protocol, BeatSeconds: int(task.NodeBeat / time.Second), Resume: resume,
 	}}); err != nil {
 		return err
 	}
@@ -160,7 +160,8 @@ func (l *link) hello(ctx context.Context) (wire.Hello, error) {
 	return *frame.Hello, nil
 }
 
-// resume answers which of the node's spools are still wanted, and from where.
+// resume answers which of the node's spools are still wanted, and from where: events whose meaning was not noted when a
+// replica died, though they are stored, come again.
 func (l *link) resume(ctx context.Context, spools []wire.Ref) ([]wire.Resume, error) {
 	wanted := []wire.Resume{}
 	for _, ref := range spools {
@@ -171,7 +172,7 @@ func (l *link) resume(ctx context.Context, spools []wire.Ref) ([]wire.Resume, er
 		if err != nil {
 			return nil, err
 		}
-		wanted = append(wanted, wire.Resume{Ref: ref, After: t.Last, Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node)})
+		wanted = append(wanted, wire.Resume{Ref: ref, After: min(t.Noted, t.Last), Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node)})
 	}
 	return wanted, nil
 }
@@ -219,51 +220,18 @@ func (l *link) read(ctx context.Context) error {
 	}
 }
 
-// events stores a run of events, notes what they mean for the task, and only then acknowledges them.
-func (l *link) events(ctx context.Context, e wire.Events) error {
-	id := task.ID(e.Task)
-	run := make([]task.Numbered, len(e.Items))
-	parsed := make([]task.Event, len(e.Items))
-	for i, item := range e.Items {
-		event, err := task.ParseEvent(item)
-		if err != nil {
-			return refusal{fmt.Sprintf("task %s: %v", e.Task, err)}
-		}
-		run[i], parsed[i] = task.Numbered{Seq: event.Seq, JSON: item}, event
-	}
-	last, err := l.gateway.store.AppendEvents(ctx, id, e.Epoch, l.node, run)
-	if errors.Is(err, task.ErrStale) {
-		return l.drop(ctx, e.Ref, "another attempt has taken over, or the task is over")
-	}
-	if err != nil {
-		return err
-	}
-	var progress task.Progress
-	for _, event := range parsed {
-		if event.Seq <= last { // what came too early is not stored and will come again
-			progress.Note(event)
-		}
-	}
-	if progress != (task.Progress{}) {
-		t, err := l.gateway.store.Task(ctx, id)
-		if err != nil {
-			return err
-		}
-		err = l.gateway.store.NoteProgress(ctx, t, e.Epoch, progress, []task.Effect{task.StatusEffect(t.Spec)})
-		if err != nil && !errors.Is(err, task.ErrStale) {
-			return err
-		}
-	}
-	return l.write(ctx, wire.Frame{Type: wire.TypeAck, Ack: &wire.Ack{Ref: e.Ref, Seq: last}})
-}
-
 func (l *link) drop(ctx context.Context, ref wire.Ref, why string) error {
 	return l.write(ctx, wire.Frame{Type: wire.TypeDrop, Drop: &wire.Drop{Ref: ref, Reason: why}})
 }
 
 // beat keeps the node and the attempts it works on alive. An attempt that is another's by now is dropped.
 func (l *link) beat(ctx context.Context, b wire.Beat) error {
-	if err := l.gateway.store.NodeBeat(ctx, l.node); err != nil {
+	l.clockOff = l.gateway.clocks.note(ctx, l.node, b.Clock, l.clockOff)
+	err := l.gateway.store.NodeBeat(ctx, l.node, l.epoch)
+	if errors.Is(err, task.ErrStale) {
+		return errReplaced
+	}
+	if err != nil {
 		return err
 	}
 	for _, ref := range b.Running {
@@ -276,41 +244,4 @@ func (l *link) beat(ctx context.Context, b wire.Beat) error {
 		}
 	}
 	return nil
-}
-
-// command passes a command on. A start whose attempt is over by now is confirmed for the node: there is nothing to do.
-func (l *link) command(ctx context.Context, c task.Command) error {
-	ref := wire.Ref{Task: string(c.Task), Epoch: c.Epoch}
-	switch c.Kind {
-	case task.CommandStart:
-		t, err := l.gateway.attempt(ctx, l.node, c.Task, c.Epoch, task.Preparing, task.Running)
-		if errors.Is(err, errNotYours) {
-			return l.gateway.store.ConfirmCommand(ctx, l.node, c.ID)
-		}
-		if err != nil {
-			return err
-		}
-		return l.write(ctx, wire.Frame{Type: wire.TypeStart, Start: l.start(t, c)})
-	case task.CommandStop:
-		return l.write(ctx, wire.Frame{Type: wire.TypeStop, Stop: &wire.Stop{Command: c.ID, Ref: ref, Reason: c.Reason}})
-	case task.CommandDrop:
-		if err := l.drop(ctx, ref, c.Reason); err != nil {
-			return err
-		}
-		return l.gateway.store.ConfirmCommand(ctx, l.node, c.ID)
-	default:
-		zerolog.Ctx(ctx).Error().Stringer("command", c).Msg("a command of a kind that this release does not know; left out")
-		return l.gateway.store.ConfirmCommand(ctx, l.node, c.ID)
-	}
-}
-
-func (l *link) start(t task.Task, c task.Command) *wire.Start {
-	return &wire.Start{
-		Command: c.ID, Ref: wire.Ref{Task: string(t.ID), Epoch: t.Epoch}, After: t.Last,
-		Repository: t.Project, FullName: t.Repository, CloneURL: l.gateway.github.CloneURL(t.Repository),
-		Thread: string(t.Thread), Base: t.Base, Branch: t.Branch, Agent: t.Agent,
-		Prompt: c.Prompt, Request: t.Request,
-		AuthorName: l.gateway.author.Name, AuthorEmail: l.gateway.author.Email,
-		Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node),
-	}
 }

@@ -46,48 +46,36 @@ func (g *Gateway) end(l *link) {
 	g.serving.Done()
 }
 
-// enter makes l the node's link, ends the one before it, and has the node's record say so; task.ErrNotFound when there
-// is none. Each link holds its recording while it writes the record, and a newer one waits for the older one's: so the
-// record follows the newest link, however an older one's leaving overlaps with its coming.
+// enter makes l the node's link and ends the one before it; task.ErrNotFound when there is no record of the node. The
+// record counts a node's links, over all replicas: the one with the highest count is the newest, and nothing that an older
+// one has to say of the node is written.
 func (g *Gateway) enter(ctx context.Context, l *link, n task.Node) error {
-	l.recording.Lock()
-	defer l.recording.Unlock()
+	epoch, err := g.store.NodeLinked(ctx, n)
+	if err != nil {
+		return err
+	}
+	l.epoch = epoch
 	g.mu.Lock()
-	before := g.links[l.node]
+	older := g.links[l.node]
+	if older != nil && older.epoch > epoch {
+		g.mu.Unlock()
+		return errReplaced
+	}
 	g.links[l.node] = l
 	g.mu.Unlock()
-	if before != nil {
-		before.cancel(errReplaced)
-		before.recording.Lock()
-		defer before.recording.Unlock()
+	if older != nil {
+		older.cancel(errReplaced)
 	}
-	err := g.store.NodeLinked(ctx, n)
-	if errors.Is(err, task.ErrNotFound) {
-		g.forget(l) // there is nothing to note when it leaves
-	}
-	return err
+	return nil
 }
 
-// leave notes that the node is out of reach, unless a newer link has taken over.
+// leave notes that the node is out of reach, unless a newer link has taken over, here or at another replica.
 func (g *Gateway) leave(ctx context.Context, l *link) {
-	l.recording.Lock()
-	defer l.recording.Unlock()
-	g.mu.Lock()
-	newest := g.links[l.node] == l
-	g.mu.Unlock()
-	if !newest {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
 	defer cancel()
-	if err := g.store.NodeUnlinked(ctx, l.node); err != nil {
+	if err := g.store.NodeUnlinked(ctx, l.node, l.epoch); err != nil && !errors.Is(err, task.ErrStale) {
 		zerolog.Ctx(ctx).Error().Err(err).Msg("noting that a node is out of reach failed")
 	}
-	g.forget(l)
-}
-
-// forget takes l out, unless a newer link has taken over.
-func (g *Gateway) forget(l *link) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.links[l.node] == l {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -35,12 +36,14 @@ type ModelOptions struct {
 // What it refuses itself has the API's error shape. Usage is what the answer tells, also when it breaks off: a stream that
 // ends before its last delta counts with the output it had told by then, which is less than was made.
 type Model struct {
-	base   *url.URL
-	key    string
-	prices Prices
-	client *http.Client
+	base    *url.URL
+	key     string
+	prices  Prices
+	client  *http.Client
+	telling time.Duration // modelTelling
 
-	unknown sync.Map // names of models without a price that were told of in the log
+	mu       sync.Mutex
+	unpriced map[string]bool // models without a price that the log was told of, at most maxUnpriced
 }
 
 // NewModel checks the address and the key. The error is for the operator and does not hold the key.
@@ -53,7 +56,7 @@ func NewModel(o ModelOptions) (*Model, error) {
 		return nil, errors.New("the model's key is empty, or holds what no key holds")
 	}
 	return &Model{
-		base: base, key: o.Key, prices: o.Prices,
+		base: base, key: o.Key, prices: o.Prices, telling: modelTelling, unpriced: map[string]bool{},
 		client: &http.Client{
 			Transport:     o.HTTP.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would take the key elsewhere
@@ -73,6 +76,12 @@ const (
 	modelTelling    = 30 * time.Second // for telling the client of its end
 )
 
+// maxUnpriced is how many models without a price the log tells of: their names may be a workspace's own.
+const maxUnpriced = 32
+
+// modelName is what a model may be called in an address. It excludes what a server on the way could take for a path.
+var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$`)
+
 // modelRequest is one admitted request.
 type modelRequest struct {
 	*http.Request
@@ -85,16 +94,19 @@ type modelRequest struct {
 func (m *Model) handler(grants GitGrants, records modelRecords) http.Handler {
 	const root = "/model/{task}/anthropic/v1/"
 	mux := http.NewServeMux()
-	handle := func(pattern string, upstream func(*http.Request) string) {
+	handle := func(pattern string, upstream func(*http.Request) string) { // upstream returns "" for what is not there
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			path := upstream(r)
 			grant, err := grants.Authorize(r, r.PathValue("task"))
 			switch {
 			case err != nil:
 				asModelError(r, err).tell(w)
 			case m == nil:
 				errNoModel().tell(w)
+			case path == "":
+				errNoSuchModelPath().tell(w)
 			default:
-				m.serve(r.Context(), w, &modelRequest{Request: r, grant: grant, records: records, path: upstream(r)})
+				m.serve(r.Context(), w, &modelRequest{Request: r, grant: grant, records: records, path: path})
 			}
 		})
 	}
@@ -102,7 +114,12 @@ func (m *Model) handler(grants GitGrants, records modelRecords) http.Handler {
 	handle("POST "+root+"messages", always("v1/messages"))
 	handle("POST "+root+"messages/count_tokens", always("v1/messages/count_tokens"))
 	handle("GET "+root+"models", always("v1/models"))
-	handle("GET "+root+"models/{id}", func(r *http.Request) string { return "v1/models/" + url.PathEscape(r.PathValue("id")) })
+	handle("GET "+root+"models/{id}", func(r *http.Request) string {
+		if !modelName.MatchString(r.PathValue("id")) {
+			return ""
+		}
+		return "v1/models/" + r.PathValue("id")
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { errNoSuchModelPath().tell(w) })
 	return mux
 }
@@ -112,7 +129,7 @@ func (m *Model) serve(ctx context.Context, w http.ResponseWriter, r *modelReques
 	defer cancel()
 	log := zerolog.Ctx(ctx).With().Str("task", r.grant.Task).Int64("epoch", r.grant.Epoch).Logger()
 	ctx = log.WithContext(ctx)
-	defer untimed(ctx, w, modelTelling)()
+	defer untimed(ctx, w, m.telling)()
 	r.Request = r.WithContext(ctx)
 
 	response, err := m.send(ctx, w, r)
@@ -146,17 +163,28 @@ func (m *Model) record(ctx context.Context, r *modelRequest, meter *meter) {
 	}
 	price, known := m.prices.of(meter.model)
 	log := zerolog.Ctx(ctx)
-	if _, told := m.unknown.LoadOrStore(keepName(meter.model), nil); !known && !told {
+	if !known && m.untold(keepName(meter.model)) {
 		log.Warn().Str("model", keepName(meter.model)).Msg("the model has no price in model.prices: it is reckoned as the dearest there")
 	}
 	used := meter.usage(price)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modelTelling)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.telling)
 	defer cancel()
 	if err := r.records.RecordUsage(ctx, r.grant, used); err != nil {
 		log.Error().Err(err).Interface("usage", used).Msg("what a request to the model used is not recorded")
 		return
 	}
 	log.Debug().Interface("usage", used).Msg("request to the model metered")
+}
+
+// untold reports whether the log is yet to be told of a model without a price, and takes it that it is now.
+func (m *Model) untold(model string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.unpriced[model] || len(m.unpriced) >= maxUnpriced {
+		return false
+	}
+	m.unpriced[model] = true
+	return true
 }
 
 // keepName is a model's name as far as a name goes.

@@ -46,13 +46,18 @@ func newModelWorld(t *testing.T, upstream http.Handler) *modelWorld {
 
 func newModelWorldOn(t *testing.T, upstream string) *modelWorld {
 	t.Helper()
+	return newModelWorldWith(t, newBroker(t, upstream))
+}
+
+func newBroker(t *testing.T, upstream string) *Model {
+	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	broker, err := NewModel(ModelOptions{BaseURL: upstream, Key: modelKey, Prices: testPrices, HTTP: &http.Client{Transport: transport}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newModelWorldWith(t, broker)
+	return broker
 }
 
 func newModelWorldWith(t *testing.T, broker *Model) *modelWorld {
@@ -346,7 +351,11 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 		if want := fmt.Sprintf(`"n":%d`, i); !strings.Contains(lines.Text(), want) {
 			t.Fatalf("%q, %v; want %s", lines.Text(), lines.Err(), want)
 		}
-		next <- struct{}{}
+		select {
+		case next <- struct{}{}:
+		case <-ctx.Done():
+			t.Fatalf("the model was cut off after event %d", i)
+		}
 	}
 }
 

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The headers that pass, by their canonical names; a * stands for any end. Whatever else a workspace sends, credentials
@@ -30,7 +32,7 @@ func passHeaders(to, from http.Header, allowed []string) {
 // error that is a *modelError is fit for the client.
 func (m *Model) send(ctx context.Context, w http.ResponseWriter, r *modelRequest) (*http.Response, error) {
 	if r.ContentLength > maxModelRequest {
-		drainModel(w, r)
+		m.drain(w, r)
 		return nil, errRequestTooLarge()
 	}
 	address := m.base.JoinPath(r.path)
@@ -42,19 +44,23 @@ func (m *Model) send(ctx context.Context, w http.ResponseWriter, r *modelRequest
 	}
 	if request.ContentLength = r.ContentLength; r.ContentLength == 0 {
 		request.Body = http.NoBody
+		_ = body.Close() // nobody will read it
 	}
 	passHeaders(request.Header, r.Header, modelRequestHeaders[:])
 	request.Header.Set("X-Api-Key", m.key)
 	request.Header.Set("Accept-Encoding", "identity") // a compressed stream comes in lumps
 	response, err := m.client.Do(request)
-	// An answer may come before the request is read. Nobody may read it beside the server then, and a client looks at the
-	// answer only when it has sent everything.
-	if ended := body.stop(); !errors.Is(ended, io.EOF) && r.ContentLength != 0 {
-		drainModel(w, r)
+	if err == nil {
+		err = outlast(ctx, response, body)
+	}
+	// Nobody may read the request beside the server when the answer begins, and a client looks at the answer only when it
+	// has sent everything.
+	if ended := m.stop(w, body); !errors.Is(ended, io.EOF) && r.ContentLength != 0 {
+		m.drain(w, r)
 	}
 	switch {
 	case body.tooLarge():
-		if err == nil {
+		if response != nil {
 			response.Body.Close()
 		}
 		return nil, errRequestTooLarge()
@@ -71,12 +77,56 @@ func (m *Model) send(ctx context.Context, w http.ResponseWriter, r *modelRequest
 	case code >= 300 && code < 400:
 		response.Body.Close()
 		return nil, errModelAway(http.StatusBadGateway, fmt.Sprintf("the model's address gave a redirect (%d), which SAM does not follow", code))
+	case response.Header.Get("Content-Encoding") != "" && response.Header.Get("Content-Encoding") != "identity":
+		response.Body.Close()
+		return nil, errModelAway(http.StatusBadGateway, "the model's address answers compressed, which SAM asked it not to and cannot meter")
 	}
 	return response, nil
 }
 
-func drainModel(w http.ResponseWriter, r *modelRequest) {
-	drain(w, &gitRequest{Request: r.Request, limits: GitLimits{}.withDefaults()})
+// maxEarlyAnswer is what is kept of an answer that came before the request was read, in bytes: it is a refusal.
+const maxEarlyAnswer = 1 << 20
+
+// outlast makes an answer that came before the request was read independent of the upload. The transport closes a
+// connection whose upload is stopped, and what is unread of the answer would go with it.
+func outlast(ctx context.Context, response *http.Response, body *upload) error {
+	select {
+	case <-body.done:
+		return nil
+	default:
+	}
+	if response.StatusCode < http.StatusMultipleChoices { // it goes on being read
+		select {
+		case <-body.done:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	held, err := io.ReadAll(io.LimitReader(response.Body, maxEarlyAnswer))
+	response.Body.Close()
+	if err != nil {
+		return fmt.Errorf("read the model's early answer: %w", err)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(held))
+	return nil
+}
+
+// stop ends an upload. A client that stalls in the middle of it is not waited for longer than it takes to tell it so.
+func (m *Model) stop(w http.ResponseWriter, body *upload) error {
+	select {
+	case <-body.done:
+		return body.stop()
+	default:
+	}
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(m.telling))
+	ended := body.stop()
+	_ = conn.SetReadDeadline(time.Time{})
+	return ended
+}
+
+func (m *Model) drain(w http.ResponseWriter, r *modelRequest) {
+	drain(w, &gitRequest{Request: r.Request, limits: GitLimits{DrainTime: m.telling}.withDefaults()})
 }
 
 // words are the beginning of an error's body, for the log.

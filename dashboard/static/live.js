@@ -6,16 +6,17 @@
   const log = $("log"), threads = $("threads"), link = $("link"), follow = $("follow");
   const blockSize = 200;
 
-  // Times are shown as the reader's own clock has them.
+  // Times are shown as the reader's own clock has them, in one format: 13:30:15, after the day where that is not clear.
   const two = (n) => String(n).padStart(2, "0");
+  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const clock = (d) => two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds());
+  const day = (d) => d.getDate() + " " + months[d.getMonth()];
   const localize = (root) => {
     for (const t of root.querySelectorAll("time[data-clock], time[data-day]")) {
       const d = new Date(t.dateTime);
       if (isNaN(d)) continue;
-      t.title = d.toLocaleString();
-      t.textContent = "clock" in t.dataset
-        ? two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds())
-        : d.toLocaleString(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+      t.title = day(d) + " " + d.getFullYear() + ", " + clock(d);
+      t.textContent = "clock" in t.dataset ? clock(d) : day(d) + ", " + clock(d);
     }
   };
   const ago = (seconds) => seconds < 60 ? seconds + " s"

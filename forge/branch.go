@@ -3,7 +3,6 @@ package forge
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/google/go-github/v62/github"
 
@@ -41,13 +40,17 @@ func (f *Forge) Branch(ctx context.Context, p task.Project, s task.Spec) (task.B
 		if err != nil {
 			return task.Branch{}, err
 		}
-		if len(pulls) == 0 {
-			return task.Branch{Name: name, Base: base, Rewrite: true}, nil
-		}
+		chosen := task.Branch{Name: name, Base: base, Rewrite: true}
+		free := len(pulls) == 0
 		for _, pull := range pulls {
 			if pull.GetState() == "open" {
-				return task.Branch{Name: name, Base: pull.GetBase().GetRef(), Rewrite: true, Pull: pull.GetNumber(), PullURL: pull.GetHTMLURL()}, nil
+				free = true
+				chosen.Base, chosen.Pull, chosen.PullURL = pull.GetBase().GetRef(), pull.GetNumber(), pull.GetHTMLURL()
 			}
+		}
+		if free {
+			chosen.Tip, err = tip(ctx, client, p, name)
+			return chosen, err
 		}
 	}
 	return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Issue #%d has had %d pull requests already. Open a new issue for what is left to do.", s.Number, maxBranches)}
@@ -74,7 +77,7 @@ func (f *Forge) headBranch(ctx context.Context, client *github.Client, p task.Pr
 	if branch.GetProtected() {
 		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Branch %s is protected, and SAM never pushes to a protected branch.", head.GetRef())}
 	}
-	return task.Branch{Name: head.GetRef(), Base: pull.GetBase().GetRef(), Pull: number, PullURL: pull.GetHTMLURL()}, nil
+	return task.Branch{Name: head.GetRef(), Base: pull.GetBase().GetRef(), Pull: number, PullURL: pull.GetHTMLURL(), Tip: branch.GetCommit().GetSHA()}, nil
 }
 
 func (f *Forge) pullsFrom(ctx context.Context, client *github.Client, p task.Project, branch, state string) ([]*github.PullRequest, error) {
@@ -85,37 +88,4 @@ func (f *Forge) pullsFrom(ctx context.Context, client *github.Client, p task.Pro
 		return nil, fmt.Errorf("list pull requests from %s in %s: %w", branch, p.FullName(), err)
 	}
 	return pulls, nil
-}
-
-// Publish returns the open pull request of the task's branch, and creates it when there is none: repeating it finds
-// what was made before. task.UnusableError when GitHub will never take it.
-func (f *Forge) Publish(ctx context.Context, p task.Project, t task.Task) (task.PullRequest, error) {
-	client, err := f.client(p.Installation)
-	if err != nil {
-		return task.PullRequest{}, err
-	}
-	find := func() (task.PullRequest, bool, error) {
-		pulls, err := f.pullsFrom(ctx, client, p, t.Branch, "open")
-		if err != nil || len(pulls) == 0 {
-			return task.PullRequest{}, false, err
-		}
-		return task.PullRequest{Number: pulls[0].GetNumber(), URL: pulls[0].GetHTMLURL()}, true, nil
-	}
-	if found, ok, err := find(); ok || err != nil {
-		return found, err
-	}
-	title, body := pullText(t)
-	made, _, err := client.PullRequests.Create(ctx, p.Owner, p.Name, &github.NewPullRequest{
-		Title: &title, Body: &body, Head: &t.Branch, Base: &t.Base, MaintainerCanModify: github.Bool(true),
-	})
-	if status(err) == http.StatusUnprocessableEntity {
-		if found, ok, findErr := find(); ok || findErr != nil { // another of us was faster
-			return found, findErr
-		}
-		return task.PullRequest{}, task.UnusableError{Reason: "GitHub refused the pull request: " + refusal(err)}
-	}
-	if err != nil {
-		return task.PullRequest{}, fmt.Errorf("create a pull request from %s in %s: %w", t.Branch, p.FullName(), err)
-	}
-	return task.PullRequest{Number: made.GetNumber(), URL: made.GetHTMLURL()}, nil
 }

@@ -14,12 +14,18 @@ func TestAnIssuesBranchIsSharedUntilItsPullRequestIsMerged(t *testing.T) {
 	p, spec := w.project("hello"), w.issue()
 	choose := func(want task.Branch) {
 		t.Helper()
+		var err error
+		want.Tip, err = w.forge.Tip(t.Context(), p, want.Name)
+		w.check(err)
 		got, err := w.forge.Branch(t.Context(), p, spec)
 		if err != nil || got != want {
 			t.Fatalf("got %+v, %v; want %+v", got, err, want)
 		}
 	}
 	choose(task.Branch{Name: "sam/issue-1", Base: "main", Rewrite: true})
+	if free, err := w.forge.Tip(t.Context(), p, "sam/issue-1"); err != nil || free != task.NoCommit {
+		t.Errorf("a branch that does not exist points at %s, %v", free, err)
+	}
 	w.branch("sam/issue-1") // an attempt that failed left its commits
 	choose(task.Branch{Name: "sam/issue-1", Base: "main", Rewrite: true})
 	first, err := w.hub.CreatePullRequest("octo", "octo", "hello", "Fast", "", "sam/issue-1", "main")
@@ -45,7 +51,7 @@ func TestOnAPullRequestTheBranchIsItsHead(t *testing.T) {
 	w := newWorld(t)
 	number := w.pull("ada/fast")
 	got, err := w.forge.Branch(t.Context(), w.project("hello"), w.spec(number, true))
-	want := task.Branch{Name: "ada/fast", Base: "main", Pull: number, PullURL: w.url + "/octo/hello/pull/1"}
+	want := task.Branch{Name: "ada/fast", Base: "main", Pull: number, PullURL: w.url + "/octo/hello/pull/1", Tip: w.tip("ada/fast")}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}

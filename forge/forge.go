@@ -1,9 +1,13 @@
 // Package forge is GitHub going out: clients and tokens, permissions, branches, the pull request, and the delivery of
-// effects owed (reactions, the status comment, the closing comment, replies). With handlers it is the only room that
-// imports go-github.
+// effects owed (reactions, the status comment, the closing comment, questions, replies); and what SAM asks of GitHub to
+// find out what it has missed. With handlers it is the only room that imports go-github.
 //
-// GitHub has no idempotent create. What SAM creates therefore carries a hidden marker, and whoever may be repeating a
-// creation looks for the marker first.
+// GitHub has no idempotent create. What SAM creates therefore carries a hidden marker, and whoever creates looks for the
+// marker first. That is not enough when an answer is lost or two processes are at it, for GitHub's lists lag behind: then
+// a look for twins is owed as well, and all but the oldest are removed within a minute.
+//
+// Calls that create or change anything go at a pace that all replicas keep together, and all of them leave GitHub alone
+// for as long as it asks: see Pacer. Nobody waits for that while holding anything; what must wait comes again.
 package forge
 
 import (
@@ -33,11 +37,23 @@ type Options struct {
 	PrivateKey []byte // PEM
 	UserAgent  string
 	Transport  http.RoundTripper // nil: the default one
+	Pacer      Pacer             // nil: calls are not paced
+}
+
+// Pacer keeps all replicas together under GitHub's limits.
+type Pacer interface {
+	// Pace asks for one content-creating call; it returns zero when it is granted, else when to ask again.
+	Pace(ctx context.Context, installation int64, urgency int) (time.Duration, error)
+	// Hold keeps everybody from calling for a time, 0 when GitHub did not say for how long; it returns how long that is.
+	Hold(ctx context.Context, installation int64, length time.Duration) (time.Duration, error)
+	// Held is how long nobody must call, zero when anybody may.
+	Held(ctx context.Context, installation int64) (time.Duration, error)
 }
 
 // Forge speaks to GitHub as the App and as its installations. It is safe for concurrent use.
 type Forge struct {
-	clients githubapp.ClientCreator
+	clients *clients
+	pacer   Pacer
 	app     *github.Client
 	webURL  string
 	pages   pages
@@ -50,15 +66,9 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	delegate := githubapp.NewClientCreator(o.APIURL, o.APIURL, o.AppID, o.PrivateKey,
-		githubapp.WithClientUserAgent(o.UserAgent),
-		githubapp.WithTransport(bounded{transport}),
-	)
-	clients, err := githubapp.NewCachingClientCreator(delegate, 256)
-	if err != nil {
-		return nil, fmt.Errorf("make GitHub clients: %w", err)
-	}
-	app, err := clients.NewAppClient()
+	limits := bounded{transport}
+	app, err := githubapp.NewClientCreator(o.APIURL, o.APIURL, o.AppID, o.PrivateKey,
+		githubapp.WithClientUserAgent(o.UserAgent), githubapp.WithTransport(limits)).NewAppClient()
 	if err != nil {
 		return nil, fmt.Errorf("make the App's GitHub client (is the private key a PEM of GitHub's?): %w", err)
 	}
@@ -68,7 +78,10 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Forge{clients: clients, app: app, webURL: strings.TrimSuffix(o.WebURL, "/"), pages: pages(strings.TrimSuffix(o.Pages, "/")), self: self}, nil
+	return &Forge{
+		clients: &clients{options: o, next: limits, base: app.BaseURL, of: map[int64]*github.Client{}}, pacer: o.Pacer, app: app,
+		webURL: strings.TrimSuffix(o.WebURL, "/"), pages: pages(strings.TrimSuffix(o.Pages, "/")), self: self,
+	}, nil
 }
 
 // Identity is who SAM is on GitHub: the author of its commits and comments.
@@ -107,20 +120,29 @@ func (f *Forge) CloneURL(fullName string) string { return f.webURL + "/" + fullN
 
 // client returns an installation's client.
 func (f *Forge) client(installation int64) (*github.Client, error) {
-	c, err := f.clients.NewInstallationClient(installation)
-	if err != nil {
-		return nil, fmt.Errorf("make a client for installation %d: %w", installation, err)
-	}
-	return c, nil
+	return f.clients.get(installation)
 }
 
-// Projects lists the repositories of an installation. task.ErrNotFound when GitHub knows no such installation of this App.
+// pace asks for one content-creating call; task.LaterError when it must wait.
+func (f *Forge) pace(ctx context.Context, installation int64, urgency int) error {
+	if f.pacer == nil {
+		return nil
+	}
+	wait, err := f.pacer.Pace(ctx, installation, urgency)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return task.LaterError{After: wait}
+	}
+	return nil
+}
+
+// Projects lists the repositories of an installation. task.ErrNotFound when GitHub knows no such installation of this
+// App, task.ErrSuspended when its owner has suspended it.
 func (f *Forge) Projects(ctx context.Context, installation int64) ([]task.Project, error) {
-	if _, _, err := f.app.Apps.GetInstallation(ctx, installation); err != nil {
-		if status(err) == http.StatusNotFound {
-			return nil, fmt.Errorf("installation %d: %w", installation, task.ErrNotFound)
-		}
-		return nil, fmt.Errorf("read installation %d: %w", installation, err)
+	if err := f.Installation(ctx, installation); err != nil {
+		return nil, err
 	}
 	client, err := f.client(installation)
 	if err != nil {
@@ -148,7 +170,8 @@ func project(installation int64, r *github.Repository) task.Project {
 }
 
 // Role is what a person may do in a project, by GitHub's permission endpoint. It returns task.RoleNone for who is no
-// collaborator or does not exist, and fails closed: a custom role's name is not one SAM knows.
+// collaborator or does not exist, and fails closed: a custom role's name is not one SAM knows. task.ErrSuspended and
+// task.ErrNotFound are of the installation.
 func (f *Forge) Role(ctx context.Context, p task.Project, login string) (task.Role, error) {
 	client, err := f.client(p.Installation)
 	if err != nil {
@@ -163,13 +186,18 @@ func (f *Forge) Role(ctx context.Context, p task.Project, login string) (task.Ro
 	var level struct {
 		RoleName string `json:"role_name"`
 	}
-	if _, err := client.Do(ctx, request, &level); err != nil {
-		if status(err) == http.StatusNotFound {
-			return task.RoleNone, nil
-		}
-		return task.RoleNone, fmt.Errorf("ask for the permission of %s in %s: %w", login, p.FullName(), err)
+	_, err = client.Do(ctx, request, &level)
+	switch meaning, _ := judge(err); {
+	case err == nil:
+		return task.ParseRole(level.RoleName), nil
+	case meaning == missing:
+		return task.RoleNone, nil
+	case meaning == suspended:
+		err = fmt.Errorf("%w: %w", task.ErrSuspended, err)
+	case meaning == uninstalled:
+		err = fmt.Errorf("%w: %w", task.ErrNotFound, err)
 	}
-	return task.ParseRole(level.RoleName), nil
+	return task.RoleNone, fmt.Errorf("ask for the permission of %s in %s: %w", login, p.FullName(), err)
 }
 
 // FetchToken mints a token that can read one repository, and nothing else.
@@ -192,15 +220,6 @@ func (f *Forge) token(ctx context.Context, installation, repository int64, p *gi
 	return token.GetToken(), nil
 }
 
-// status is the HTTP status of GitHub's refusal, 0 when there was none.
-func status(err error) int {
-	var refused *github.ErrorResponse
-	if errors.As(err, &refused) && refused.Response != nil {
-		return refused.Response.StatusCode
-	}
-	return 0
-}
-
 // refusal is what GitHub says of a request that it will not take.
 func refusal(err error) string {
 	var refused *github.ErrorResponse
@@ -216,15 +235,4 @@ func refusal(err error) string {
 		}
 	}
 	return refused.Message
-}
-
-// Refused reports whether GitHub's answer will be the same next time: a 4xx that is neither a limit nor a credential
-// nor a read that came too early.
-func Refused(err error) bool {
-	switch s := status(err); s {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
-		return false
-	default:
-		return s >= 400 && s < 500
-	}
 }

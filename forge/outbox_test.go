@@ -3,12 +3,12 @@ package forge_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/alicebob/miniredis/v2"
 
 	"sam/forge"
 	"sam/store"
@@ -23,13 +23,14 @@ type watched struct {
 	forgetful bool
 	settled   []string
 	putOff    map[string]time.Duration
+	givenBack []string
 }
 
-func (l *watched) Settle(ctx context.Context, o task.Owed) error {
+func (l *watched) Settle(ctx context.Context, o task.Owed, quiet time.Duration) error {
 	l.mu.Lock()
 	l.settled = append(l.settled, o.Target)
 	l.mu.Unlock()
-	return l.Store.Settle(ctx, o)
+	return l.Store.Settle(ctx, o, quiet)
 }
 
 func (l *watched) PutOff(ctx context.Context, o task.Owed, after time.Duration) error {
@@ -39,6 +40,13 @@ func (l *watched) PutOff(ctx context.Context, o task.Owed, after time.Duration) 
 	return l.Store.PutOff(ctx, o, after)
 }
 
+func (l *watched) GiveBack(ctx context.Context, o task.Owed) error {
+	l.mu.Lock()
+	l.givenBack = append(l.givenBack, o.Target)
+	l.mu.Unlock()
+	return l.Store.GiveBack(ctx, o)
+}
+
 func (l *watched) NoteStatusComment(ctx context.Context, id task.ID, comment int64) error {
 	if l.forgetful {
 		return errors.New("the connection is gone")
@@ -46,18 +54,43 @@ func (l *watched) NoteStatusComment(ctx context.Context, id task.ID, comment int
 	return l.Store.NoteStatusComment(ctx, id, comment)
 }
 
-// desk is a world with an outbox.
+// desk is a world with an outbox that keeps pace by its store.
 type desk struct {
 	*world
 	ledger *watched
 	outbox *forge.Outbox
+	redis  *miniredis.Miniredis // nil where it is a real one
+	now    time.Time            // the clock of redis
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	w := newWorld(t)
-	l := &watched{Store: w.ledger(), putOff: map[string]time.Duration{}}
-	return &desk{w, l, forge.NewOutbox(w.forge, l)}
+	return w.desk(w.ledger())
+}
+
+// newTimedDesk has a Redis whose clock the test moves. The other clocks go on by themselves.
+func newTimedDesk(t *testing.T) *desk {
+	t.Helper()
+	w, m := newWorld(t), miniredis.RunT(t)
+	now := time.Now()
+	m.SetTime(now)
+	d := w.desk(w.open(store.Options{Addresses: []string{m.Addr()}, AllowLossy: true}))
+	d.redis, d.now = m, now
+	return d
+}
+
+func (w *world) desk(s *store.Store) *desk {
+	w.t.Helper()
+	w.connect(s)
+	l := &watched{Store: s, putOff: map[string]time.Duration{}}
+	return &desk{world: w, ledger: l, outbox: forge.NewOutbox(w.forge, l)}
+}
+
+// pass moves the clock of Redis.
+func (d *desk) pass(span time.Duration) {
+	d.now = d.now.Add(span)
+	d.redis.SetTime(d.now)
 }
 
 // task records a task that a new issue asks for, its status owed.
@@ -77,7 +110,9 @@ func (d *desk) owe(effects ...task.Effect) {
 	d.check(d.ledger.Owe(d.t.Context(), d.install.ID, effects...))
 }
 
-func (d *desk) deliver() { d.outbox.Deliver(d.t.Context(), d.install.ID) }
+func (d *desk) deliver() {
+	d.outbox.Deliver(d.t.Context(), task.OwedTo{Partition: "0", Installation: d.install.ID})
+}
 
 // ours are SAM's comments on an issue.
 func (d *desk) ours(number int) []string {
@@ -175,7 +210,7 @@ func TestAStrangersCommentWithOurMarkerIsNotTakenForOurs(t *testing.T) {
 }
 
 func TestAStatusCommentThatSomebodyDeletedIsMadeAgainWhileTheTaskGoesOn(t *testing.T) {
-	d := newDesk(t)
+	d := newTimedDesk(t)
 	spec := d.task()
 	remove := func() {
 		t.Helper()
@@ -188,6 +223,7 @@ func TestAStatusCommentThatSomebodyDeletedIsMadeAgainWhileTheTaskGoesOn(t *testi
 	d.deliver()
 	remove()
 	d.owe(task.StatusEffect(spec))
+	d.pass(2 * time.Second)
 	d.deliver()
 	if got := d.ours(1); len(got) != 1 {
 		t.Fatalf("got %q, want a new one", got)
@@ -253,48 +289,6 @@ func (d *desk) until(ctx context.Context, is func() bool) {
 		case <-ctx.Done():
 			d.t.Fatal(ctx.Err())
 		}
-	}
-}
-
-func TestALimitOfGitHubsPutsOff(t *testing.T) {
-	answer := func(code int, body string, header ...string) func(*http.Request) *http.Response {
-		return func(r *http.Request) *http.Response {
-			if !strings.HasSuffix(r.URL.Path, "/reactions") {
-				return nil
-			}
-			res := &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
-			for i := 0; i < len(header); i += 2 {
-				res.Header.Set(header[i], header[i+1])
-			}
-			return res
-		}
-	}
-	const secondary = `{"message":"You have exceeded a secondary rate limit.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`
-	for name, c := range map[string]struct {
-		limit func(*desk)
-		want  time.Duration
-	}{
-		"the primary, for no longer than a look is worth": {func(d *desk) { d.hub.SetRateLimit(0) }, 5 * time.Minute},
-		"the secondary, as long as it says": {func(d *desk) {
-			d.between.refusing(answer(403, secondary, "Retry-After", "37"))
-		}, 37 * time.Second},
-		"the secondary, when it does not say": {func(d *desk) {
-			d.between.refusing(answer(403, secondary, "X-RateLimit-Remaining", "4000", "X-RateLimit-Reset", "4102444800"))
-		}, time.Minute},
-		"the secondary by 429": {func(d *desk) { d.between.refusing(answer(429, secondary, "Retry-After", "41")) }, 41 * time.Second},
-		"an outage, at first":  {func(d *desk) { d.between.refusing(answer(502, "<html>")) }, time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
-			spec := d.issue()
-			effect := task.ReactionEffect(spec.Project, 1, spec.Comment, "eyes")
-			d.owe(effect)
-			c.limit(d)
-			d.deliver()
-			if got := d.ledger.putOff[effect.Target].Round(time.Second); got != c.want || len(d.ledger.settled) != 0 {
-				t.Errorf("put off for %s, settled %v; want %s", got, d.ledger.settled, c.want)
-			}
-		})
 	}
 }
 

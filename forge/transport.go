@@ -1,34 +1,53 @@
 package forge
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 )
 
-// unsaidLimit is how long to stay away when GitHub speaks of a secondary limit and not of when it ends. Left to itself
-// go-github would wait for the primary limit's reset, up to an hour, and hold back every call of the installation.
-const unsaidLimit = time.Minute
+// maxRefusal bounds what is read of an answer that refuses, bytes.
+const maxRefusal = 1 << 20
 
 // bounded gives every exchange with GitHub callTimeout, from the request to the end of the answer, the minting of
-// tokens included. (http.Client's own timeout would leave a goroutine behind for each error that go-github reads.)
+// tokens included. (http.Client's own timeout would leave a goroutine behind for each error that go-github reads.) It
+// says of every answer that is a limit of GitHub's for how long, in a header of SAM's own, and hides from go-github what
+// would have it refuse calls by itself for longer than mostBlocked.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	// After a process was stopped for a while its timers fire late, and by then another replica does what this one was at.
+	if deadline, ok := r.Context().Deadline(); ok && !time.Now().Before(deadline) {
+		return nil, context.DeadlineExceeded
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	res, err := b.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	res.Body = &ending{res.Body, cancel}
-	h := res.Header
-	if res.StatusCode == http.StatusForbidden && h.Get("Retry-After") == "" && h.Get("X-RateLimit-Remaining") != "0" {
-		h.Set("Retry-After", strconv.Itoa(int(unsaidLimit.Seconds())))
+	res.Header.Del(headerLimit) // it is ours alone
+	if res.StatusCode < http.StatusBadRequest {
+		res.Body = &ending{res.Body, cancel}
+	} else {
+		// Not everybody who gets a refusal closes it (ghinstallation does not), so nothing must depend on that.
+		defer cancel()
+		body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			return nil, fmt.Errorf("read the answer %s: %w", res.Status, err)
+		}
+		res.Body = io.NopCloser(bytes.NewReader(body))
+		if after, limited := limitOf(res.StatusCode, res.Header, body, time.Now()); limited {
+			res.Header.Set(headerLimit, strconv.FormatInt(after.Milliseconds(), 10))
+		}
 	}
+	unblock(res, time.Now())
 	return res, nil
 }
 

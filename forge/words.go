@@ -3,6 +3,7 @@ package forge
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	maxQuote     = 5_000
 	maxTitle     = 120
 	maxShort     = 300
+	shortHash    = 9 // digits of a commit's hash, as on the dashboard's pages
 )
 
 // marker is the hidden line by which SAM finds what it created. Only its own text may hold one: see tame.
@@ -23,6 +25,9 @@ func marker(kind, id string) string { return fmt.Sprintf("<!-- sam:%s:%s -->", k
 
 // took is a duration as a person says it.
 func took(d time.Duration) string {
+	if d >= time.Minute-50*time.Millisecond { // below, it is rounded to tenths
+		d = d.Round(time.Second)
+	}
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%.1f s", d.Seconds())
@@ -33,17 +38,39 @@ func took(d time.Duration) string {
 	}
 }
 
-// cost is what a task spent on the model as a person says it, empty when it asked none.
+// count is a number of tokens as a person says it, in the dashboard's words: 950, 12.3k, 134k, 3.0M.
+func count(n int64) string {
+	switch {
+	case n < 1000:
+		return strconv.FormatInt(n, 10)
+	case n < 99_950:
+		return fmt.Sprintf("%.1fk", float64(n)/1000)
+	case n < 999_500:
+		return fmt.Sprintf("%.0fk", float64(n)/1000)
+	default:
+		return fmt.Sprintf("%.1fM", float64(n)/1_000_000)
+	}
+}
+
+// cost is what a task spent on the model as a person says it, empty when it asked none. A model that has no price costs
+// nothing that SAM could tell.
 func cost(s task.Spent) string {
 	if s.Requests == 0 {
 		return ""
 	}
-	dollars := float64(s.MicroUSD) / 1e6
-	money := fmt.Sprintf("$%.2f", dollars)
-	if dollars < 0.1 {
-		money = fmt.Sprintf("$%.4f", dollars)
+	requests := "1 request"
+	if s.Requests != 1 {
+		requests = fmt.Sprintf("%d requests", s.Requests)
 	}
-	return fmt.Sprintf("%s for %d tokens in %d requests", money, s.Input+s.Output+s.CacheRead+s.CacheWrite, s.Requests)
+	words := fmt.Sprintf("%s tokens in %s", count(s.Input+s.Output+s.CacheRead+s.CacheWrite), requests)
+	switch dollars := float64(s.MicroUSD) / 1e6; {
+	case s.MicroUSD == 0:
+		return words
+	case dollars < 0.1:
+		return fmt.Sprintf("$%.4f for %s", dollars, words)
+	default:
+		return fmt.Sprintf("$%.2f for %s", dollars, words)
+	}
 }
 
 // price is the same as a sentence's continuation.
@@ -52,6 +79,23 @@ func price(s task.Spent) string {
 		return ", " + words
 	}
 	return ""
+}
+
+// code is words as a code span, whatever marks they hold: a branch's name may have backticks.
+func code(words string) string {
+	if !strings.Contains(words, "`") {
+		return "`" + words + "`"
+	}
+	fence := "``"
+	for strings.Contains(words, fence) {
+		fence += "`"
+	}
+	return fence + " " + words + " " + fence // one space at either end is the span's, not the words'
+}
+
+// commit names the task's last commit so that GitHub makes a short link of it; elsewhere it is readable as it stands.
+func commit(t task.Task) string {
+	return t.Repository + "@" + t.Head[:min(len(t.Head), shortHash)]
 }
 
 // headline is one line on what a task did, else what it was asked.
@@ -129,36 +173,42 @@ func (p pages) statusText(t task.Task) string {
 		fmt.Fprintf(&b, "\n\n%s", tame(t.Waits, maxAgentText))
 	}
 	fmt.Fprintf(&b, "\n\n%s\n\n", quote(line(t.Request, maxShort), maxShort))
-	b.WriteString("| | |\n|---|---|\n")
+	fmt.Fprintf(&b, "| Task | %s, asked by %s |\n|:---|:---|\n", code(string(t.ID)), cell(t.Requester))
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "| %s | %s |\n", name, cell(value))
 		}
 	}
 	row("Steps", steps(t))
-	agent := "`" + t.Agent + "`"
-	if t.Workspace != "" {
-		agent += ", workspace " + t.Workspace
-	}
-	if t.Exposed() {
-		agent += " (**not isolated** from the node)"
-	}
-	if t.Node != "" {
-		agent += ", node `" + t.Node + "`"
-	}
-	row("Agent", agent)
+	row("Agent", agent(t))
 	if t.Branch != "" {
-		row("Branch", "`"+t.Branch+"`")
+		row("Branch", code(t.Branch))
 	}
-	row("Watch", p.link(t, "every step, live"))
-	ending := " This comment changes as the task goes on."
 	if t.State.Final() {
+		row("Watch", p.link(t, "every step"))
 		row("Time", took(t.Took()))
 		row("Cost", cost(t.Spent))
-		ending = ""
+	} else {
+		row("Watch", p.link(t, "every step, live"))
+		b.WriteString("\n<sub>This comment changes as the task goes on.</sub>\n")
 	}
-	fmt.Fprintf(&b, "\n<sub>Task `%s`, asked by %s.%s</sub>\n\n%s\n", t.ID, t.Requester, ending, marker("status", string(t.ID)))
+	fmt.Fprintf(&b, "\n%s\n", marker("status", string(t.ID)))
 	return b.String()
+}
+
+// agent is who works, and where.
+func agent(t task.Task) string {
+	words := code(t.Agent)
+	if t.Workspace != "" {
+		words += ", workspace " + t.Workspace
+	}
+	if t.Exposed() {
+		words += " (**not isolated** from the node)"
+	}
+	if t.Node != "" {
+		words += ", node " + code(t.Node)
+	}
+	return words
 }
 
 // steps draws the states on the task's way, those that it has passed ticked and the present one in bold. A task that
@@ -193,10 +243,10 @@ func (p pages) closingText(t task.Task) string {
 	case task.Succeeded:
 		where := fmt.Sprintf("in #%d", t.Pull)
 		if t.OnPull {
-			where = fmt.Sprintf("on `%s`, the branch of this pull request", t.Branch)
+			where = fmt.Sprintf("on %s, the branch of this pull request", code(t.Branch))
 		}
 		fmt.Fprintf(&b, "@%s Done after %s%s: **%s**\n\nThe work is %s, up to commit %s.\n",
-			t.Requester, took(t.Took()), price(t.Spent), tame(headline(t), maxTitle), where, t.Head)
+			t.Requester, took(t.Took()), price(t.Spent), tame(headline(t), maxTitle), where, commit(t))
 		if t.Summary != "" {
 			fmt.Fprintf(&b, "\n<details><summary>What changed</summary>\n\n%s\n\n</details>\n", strings.TrimSpace(tame(t.Summary, maxAgentText)))
 		}
@@ -211,7 +261,7 @@ func (p pages) closingText(t task.Task) string {
 			fmt.Fprintf(&b, "\n%s\n", tame(t.Failure, maxAgentText))
 		}
 		if t.Head != "" {
-			fmt.Fprintf(&b, "\nWhat was committed is kept on the branch `%s`, up to commit %s.\n", t.Branch, t.Head)
+			fmt.Fprintf(&b, "\nWhat was committed is kept on the branch %s, up to commit %s.\n", code(t.Branch), commit(t))
 		}
 	}
 	if t.Exposed() {

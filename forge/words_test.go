@@ -213,7 +213,7 @@ func TestATitleIsOneLineThatIsCut(t *testing.T) {
 
 func TestATimeIsSaidAsPeopleSayIt(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0.0 s", 4230 * time.Millisecond: "4.2 s", 83 * time.Second: "1 min 23 s", 2*time.Hour + 5*time.Minute + 9*time.Second: "2 h 5 min",
+		0: "0.0 s", 59_949 * time.Millisecond: "59.9 s", 59_990 * time.Millisecond: "1 min 0 s", time.Hour - time.Millisecond: "1 h 0 min", 4230 * time.Millisecond: "4.2 s", 83 * time.Second: "1 min 23 s", 2*time.Hour + 5*time.Minute + 9*time.Second: "2 h 5 min",
 	} {
 		if got := took(d); got != want {
 			t.Errorf("%s is said %q, want %q", d, got, want)
@@ -225,6 +225,44 @@ func TestACellOfATableKeepsItsBars(t *testing.T) {
 	got := pages("http://127.0.0.1:8090").statusText(told(task.Running, func(t *task.Task) { t.Branch = "a|b" }))
 	if !strings.Contains(got, "| Branch | `a\\|b` |\n") {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestABranchNameWithBackticksStaysCode(t *testing.T) {
+	status := pages("").statusText(told(task.Running, func(t *task.Task) { t.Branch = "a`@ada`b``c" }))
+	if !strings.Contains(status, "| Branch | ``` a`@ada`b``c ``` |\n") {
+		t.Errorf("got %s", status)
+	}
+}
+
+func TestTokensAreRoundedForPeople(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 1000: "1.0k", 12_345: "12.3k", 99_949: "99.9k", 99_950: "100k", 134_250: "134k", 999_499: "999k", 999_500: "1.0M", 3_000_000: "3.0M",
+	} {
+		if got := count(n); got != want {
+			t.Errorf("%d tokens are told as %q, want %q", n, got, want)
+		}
+	}
+}
+
+// GitHub makes a link of owner/repository@hash, by seven digits or more.
+func TestACommitIsToldByAShortHashThatGitHubLinks(t *testing.T) {
+	whole := told(task.Succeeded, nil).Head
+	failed := told(task.Failed, func(t *task.Task) { t.Failure = "no" })
+	onPull := told(task.Succeeded, func(t *task.Task) { t.OnPull, t.Branch = true, "ada/uploads" })
+	for _, told := range []task.Task{told(task.Succeeded, nil), failed, onPull} {
+		text := pages("").closingText(told)
+		if !strings.Contains(text, "up to commit harbour/quayside@0f3f2b5c9.") || strings.Contains(text, whole) {
+			t.Errorf("got %s", text)
+		}
+	}
+}
+
+func TestEveryTableHasAHeader(t *testing.T) {
+	for _, s := range []task.State{task.Queued, task.Running, task.Succeeded} {
+		if text := pages("").statusText(told(s, nil)); strings.Contains(text, "| | |") || !strings.Contains(text, "\n| Task | `tgpywrq7pypilqho5`, asked by ada |\n|:---|:---|\n") {
+			t.Errorf("got %s", text)
+		}
 	}
 }
 
@@ -246,8 +284,9 @@ func FuzzTame(f *testing.F) {
 func TestTheCostIsToldWhereThereIsOne(t *testing.T) {
 	for want, spent := range map[string]task.Spent{
 		"":                                      {},
-		"$0.0042 for 1500 tokens in 2 requests": {Requests: 2, Input: 1000, Output: 500, MicroUSD: 4200},
-		"$12.35 for 3000000 tokens in 40 requests": {Requests: 40, CacheRead: 2_000_000, CacheWrite: 500_000, Input: 400_000, Output: 100_000, MicroUSD: 12_345_678},
+		"$0.0042 for 1.5k tokens in 2 requests": {Requests: 2, Input: 1000, Output: 500, MicroUSD: 4200},
+		"$12.35 for 3.0M tokens in 40 requests": {Requests: 40, CacheRead: 2_000_000, CacheWrite: 500_000, Input: 400_000, Output: 100_000, MicroUSD: 12_345_678},
+		"950 tokens in 1 request":               {Requests: 1, Input: 950}, // of a model without a price
 	} {
 		if got := cost(spent); got != want {
 			t.Errorf("%+v is told as %q, want %q", spent, got, want)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type world struct {
 	t       *testing.T
 	hub     *github.Server
 	url     string
+	app     github.App
 	install github.Installation
 	forge   *forge.Forge
 	between *between
@@ -74,6 +76,27 @@ func (b *between) count(call string) int {
 	return b.calls[call]
 }
 
+// total is how many calls were made.
+func (b *between) total() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, calls := range b.calls {
+		n += calls
+	}
+	return n
+}
+
+// answer is what refusing may return.
+func answer(code int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: code, Status: http.StatusText(code), Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+func id(n int64) string { return strconv.FormatInt(n, 10) }
+
 func (b *between) refusing(refuse func(*http.Request) *http.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,14 +136,23 @@ func newWorld(t *testing.T) *world {
 	w.check(err)
 	w.install, err = w.hub.Install(app.ID, "octo", "hello", "secret")
 	w.check(err)
+	w.app = app
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	w.between = &between{next: transport, calls: map[string]int{}}
-	w.forge, err = forge.New(t.Context(), forge.Options{
-		APIURL: w.url + "/api/v3/", WebURL: w.url + "/", AppID: app.ID, PrivateKey: app.PrivateKeyPEM, UserAgent: "sam", Transport: w.between,
+	w.connect(nil)
+	return w
+}
+
+// connect makes the world's forge anew, with a pacer.
+func (w *world) connect(pacer forge.Pacer) {
+	w.t.Helper()
+	var err error
+	w.forge, err = forge.New(w.t.Context(), forge.Options{
+		APIURL: w.url + "/api/v3/", WebURL: w.url + "/", AppID: w.app.ID, PrivateKey: w.app.PrivateKeyPEM, UserAgent: "sam",
+		Transport: w.between, Pacer: pacer,
 	})
 	w.check(err)
-	return w
 }
 
 func (w *world) check(err error) {
@@ -182,14 +214,29 @@ func (w *world) remote(repo, token string) string {
 }
 
 // branch pushes a new branch of hello with one commit of its own.
-func (w *world) branch(name string) {
+func (w *world) branch(name string) { w.push(name, "origin/main", "ada@example.org") }
+
+// tip is the commit that a branch of hello points at.
+func (w *world) tip(name string) string {
+	w.t.Helper()
+	sha, err := w.forge.Tip(w.t.Context(), w.project("hello"), name)
+	w.check(err)
+	if sha == task.NoCommit {
+		w.t.Fatalf("no branch %s", name)
+	}
+	return sha
+}
+
+// push pushes one commit of an author's to a branch of hello, from where the branch is to start.
+func (w *world) push(name, from, email string) {
 	w.t.Helper()
 	token, err := w.forge.PushToken(w.t.Context(), w.install.ID, w.project("hello").ID)
 	w.check(err)
 	dir := w.t.TempDir()
 	for _, args := range [][]string{
-		{"clone", "--quiet", w.remote("hello", token), "."}, {"checkout", "--quiet", "-b", name},
-		{"commit", "--quiet", "--allow-empty", "-m", "Change " + name}, {"push", "--quiet", "origin", name},
+		{"clone", "--quiet", w.remote("hello", token), "."}, {"checkout", "--quiet", "-B", name, from},
+		{"commit", "--quiet", "--allow-empty", "--author", "Somebody <" + email + ">", "-m", "Change " + name},
+		{"push", "--quiet", "--force", "origin", name},
 	} {
 		if out, ok := w.git(dir, args...); !ok {
 			w.t.Fatalf("git %v: %s", args, out)
@@ -219,7 +266,12 @@ func (w *world) ledger() *store.Store {
 	server, err := redis.Start(w.t.Context(), w.t.TempDir())
 	w.check(err)
 	w.t.Cleanup(func() { w.check(server.Stop()) })
-	s, err := store.Open(w.t.Context(), store.Options{Addresses: []string{server.Address}, AllowLossy: !server.Durable})
+	return w.open(store.Options{Addresses: []string{server.Address}, AllowLossy: !server.Durable})
+}
+
+func (w *world) open(o store.Options) *store.Store {
+	w.t.Helper()
+	s, err := store.Open(w.t.Context(), o)
 	w.check(err)
 	w.t.Cleanup(func() { w.check(s.Close()) })
 	w.check(s.SaveProject(w.t.Context(), w.project("hello")))

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -26,14 +27,40 @@ type Store interface {
 	SaveProject(ctx context.Context, p task.Project) error
 	RemoveProject(ctx context.Context, p task.Project) error
 	InstallationProjects(ctx context.Context, installation int64) ([]task.Project, error)
+
+	// Hear adds what an event says of a comment to what is known of it, and returns the whole: newer words replace older
+	// ones, an edit wins over a creation of the same second, and deleted is for ever. It is kept for 7 days.
+	Hear(ctx context.Context, project, comment int64, h task.Heard) (task.Heard, error)
+	// Amend replaces the request of a task that is still queued, unless it has newer words already. False when it is past
+	// that, or does not exist.
+	Amend(ctx context.Context, id task.ID, words string, at time.Time, c task.Change) (bool, error)
+	// Cancel notes why a task is not wanted any more and has it ended; with states, only while it is in one of them. False
+	// when it is over, is in another, was cancelled before, or does not exist.
+	Cancel(ctx context.Context, id task.ID, why string, in ...task.State) (bool, error)
+	// Asking returns the task of a thread that waits for an answer; task.ErrNotFound when none does. In is any ID of a task of
+	// the repository.
+	Asking(ctx context.Context, thread task.ThreadID, in task.ID) (task.Task, error)
+	// Answer gives it the answer, with which instead is no task, for ever. False for what made a task before, or was written
+	// before the question; task.ErrStale when the task does not wait for that any more.
+	Answer(ctx context.Context, t task.Task, answer task.Answer, instead task.ID, at time.Time, c task.Change) (bool, error)
+	// HasAnswered reports whether the words that would make that task have answered a question instead.
+	HasAnswered(ctx context.Context, instead task.ID) (bool, error)
+	// OpenTasks lists the tasks of a project that are not final.
+	OpenTasks(ctx context.Context, project int64) ([]task.Task, error)
 }
 
 // GitHub is what handlers ask GitHub.
 type GitHub interface {
-	// Role is what a person may do in a project.
+	// Role is what a person may do in a project; task.ErrNotFound and task.ErrSuspended of its installation.
 	Role(ctx context.Context, p task.Project, login string) (task.Role, error)
-	// Projects lists an installation's repositories; task.ErrNotFound when GitHub knows no such installation.
+	// Projects lists an installation's repositories; task.ErrNotFound when GitHub knows no such installation,
+	// task.ErrSuspended when it answers nothing about it.
 	Projects(ctx context.Context, installation int64) ([]task.Project, error)
+	// ThreadState is what has become of what a task stands on; task.ErrNotFound when the repository is gone for SAM, and
+	// task.ErrSuspended.
+	ThreadState(ctx context.Context, p task.Project, t task.Task) (task.ThreadState, error)
+	// Closed reports whether a task has been done and told of, whatever the store knows.
+	Closed(ctx context.Context, p task.Project, s task.Spec) (bool, error)
 }
 
 // Base is what every handler has.
@@ -93,10 +120,14 @@ func (b Base) project(ctx context.Context, installation, repository int64) (task
 		return task.Project{}, false, err
 	}
 	projects, err := b.GitHub.Projects(ctx, installation)
-	if errors.Is(err, task.ErrNotFound) {
+	switch {
+	case errors.Is(err, task.ErrNotFound):
 		zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).
 			Msg("a delivery speaks of an installation that GitHub does not know as ours; ignored")
 		b.Metrics.ignored("unknown_installation")
+		return task.Project{}, false, nil
+	case errors.Is(err, task.ErrSuspended):
+		b.suspended(ctx, installation)
 		return task.Project{}, false, nil
 	}
 	if err != nil {
@@ -129,7 +160,15 @@ type person struct {
 // members contributors.
 func (b Base) standing(ctx context.Context, p task.Project, who person) (task.Standing, error) {
 	role, err := b.GitHub.Role(ctx, p, who.Login)
-	if err != nil {
+	switch {
+	case errors.Is(err, task.ErrSuspended):
+		b.suspended(ctx, p.Installation)
+		return task.Stranger, nil
+	case errors.Is(err, task.ErrNotFound):
+		zerolog.Ctx(ctx).Warn().Err(err).Str("repository", p.FullName()).Msg("SAM is no longer installed where it was asked; ignored")
+		b.Metrics.ignored("unknown_installation")
+		return task.Stranger, nil
+	case err != nil:
 		return task.Stranger, err
 	}
 	standing := task.StandingOf(role, p.Private)
@@ -139,6 +178,13 @@ func (b Base) standing(ctx context.Context, p task.Project, who person) (task.St
 		b.Metrics.ignored(string(standing))
 	}
 	return standing, nil
+}
+
+// suspended notes that a delivery is left out because GitHub answers nothing about its installation: it must not come
+// back until that is undone, which may be never.
+func (b Base) suspended(ctx context.Context, installation int64) {
+	zerolog.Ctx(ctx).Warn().Int64("installation", installation).Msg("a delivery speaks of an installation that is suspended; ignored")
+	b.Metrics.ignored("suspended")
 }
 
 func needsWrite(who person) string {

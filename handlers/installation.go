@@ -11,9 +11,9 @@ import (
 	"sam/task"
 )
 
-// Installation takes the App's being installed and removed, and repositories being added and taken away: a project
-// appears where SAM is installed. The payload only says that something changed; what is true now is asked of GitHub,
-// so these events may come late, twice and out of order.
+// Installation takes the App's being installed, suspended and removed, and repositories being added and taken away: a
+// project appears where SAM is installed. The payload only says that something changed; what is true now is asked of
+// GitHub, so these events may come late, twice and out of order.
 type Installation struct{ Base }
 
 // Handles implements event.
@@ -47,34 +47,87 @@ func (h Installation) Handle(ctx context.Context, d task.Delivery) error {
 	if err := json.Unmarshal(d.Body, &i); err != nil {
 		return fmt.Errorf("decode delivery %s: %w", d.ID, err)
 	}
-	now, err := h.GitHub.Projects(ctx, i.Installation)
-	if err != nil && !errors.Is(err, task.ErrNotFound) {
+	return h.refresh(ctx, d.Event, i.Installation)
+}
+
+// Why the tasks of a project end with its installation, for the person.
+const (
+	whySuspended = "SAM's installation was suspended by the account's owner, so it can neither read nor push. Ask again when it is active."
+	whyRemoved   = "SAM has no access to this repository any more: it was removed from it, or the repository was deleted or moved to another account."
+)
+
+// refresh makes the projects of an installation what GitHub says that they are. Machines go before credentials do: a
+// project that is gone has its tasks ended first, and is forgotten by a later look once none is left.
+func (b Base) refresh(ctx context.Context, event string, installation int64) error {
+	log := zerolog.Ctx(ctx).With().Int64("installation", installation).Logger()
+	before, err := b.Store.InstallationProjects(ctx, installation)
+	if err != nil {
 		return err
 	}
-	before, err := h.Store.InstallationProjects(ctx, i.Installation)
-	if err != nil {
+	now, err := b.GitHub.Projects(ctx, installation)
+	if errors.Is(err, task.ErrSuspended) {
+		log.Warn().Int("projects", len(before)).Msg("the installation is suspended")
+		for _, p := range before {
+			if _, err := b.endAll(ctx, p, event, whySuspended); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil && !errors.Is(err, task.ErrNotFound) {
 		return err
 	}
 	still := map[int64]bool{}
 	for _, p := range now {
 		still[p.ID] = true
-		if err := h.Store.SaveProject(ctx, p); err != nil {
+		if err := b.adopt(ctx, event, p); err != nil {
 			return err
 		}
 	}
-	removed := 0
+	removed, leaving := 0, 0
 	for _, p := range before {
 		// A project that another installation has taken over meanwhile is that one's: the App was removed and installed
 		// anew, or the repository transferred, and this event comes late.
-		if still[p.ID] || p.Installation != i.Installation {
+		if still[p.ID] || p.Installation != installation {
+			continue
+		}
+		none, err := b.endAll(ctx, p, event, whyRemoved)
+		if err != nil {
+			return err
+		}
+		if !none {
+			leaving++
 			continue
 		}
 		removed++
-		if err := h.Store.RemoveProject(ctx, p); err != nil {
+		if err := b.Store.RemoveProject(ctx, p); err != nil {
 			return err
 		}
 	}
-	zerolog.Ctx(ctx).Info().Int64("installation", i.Installation).Int("projects", len(now)).Int("removed", removed).
-		Msg("the installation's projects are up to date")
+	level := zerolog.InfoLevel
+	if event == sweepEvent && removed+leaving == 0 {
+		level = zerolog.DebugLevel // looked at every few minutes, and nothing to tell
+	}
+	log.WithLevel(level).Int("projects", len(now)).Int("removed", removed).Int("leaving", leaving).Msg("the installation's projects are up to date")
 	return nil
+}
+
+// adopt records a project as GitHub describes it now. One that went to another account takes none of its tasks along: they
+// were asked for, and are paid for, by the one that it left.
+func (b Base) adopt(ctx context.Context, event string, p task.Project) error {
+	before, err := b.Store.Project(ctx, p.ID)
+	switch {
+	case err != nil && !errors.Is(err, task.ErrNotFound):
+		return err
+	case err == nil && before == p:
+		return nil
+	case err == nil && before.Account != p.Account:
+		why := fmt.Sprintf("The repository went from %s to %s. Ask again there.", before.FullName(), p.FullName())
+		if _, err := b.endAll(ctx, p, event, why); err != nil {
+			return err
+		}
+	case err == nil && before.FullName() != p.FullName():
+		zerolog.Ctx(ctx).Info().Str("before", before.FullName()).Str("repository", p.FullName()).Msg("the repository has a new name")
+	}
+	return b.Store.SaveProject(ctx, p)
 }

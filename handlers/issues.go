@@ -5,17 +5,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/go-github/v62/github"
 
 	"sam/task"
 )
 
-// Issues takes the label "sam" put on an issue: the issue itself is the request.
+// Issues takes the label "sam" put on an issue, where the issue itself is the request, and the end of an issue, which
+// makes what was asked on it unwanted.
 type Issues struct{ Base }
 
 // labelName is the label that asks SAM to work on an issue.
 const labelName = "sam"
+
+// The actions of an issue or a pull request that SAM takes.
+const (
+	actionLabeled     = "labeled"
+	actionClosed      = "closed"
+	actionTransferred = "transferred"
+)
 
 // Handles implements event.
 func (Issues) Handles() []string { return []string{"issues"} }
@@ -26,28 +35,50 @@ func (h Issues) Reduce(_ string, payload []byte) ([]byte, error) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return nil, fmt.Errorf("%w: %w", errPayload, err)
 	}
-	if e.GetAction() != "labeled" || !strings.EqualFold(e.GetLabel().GetName(), labelName) {
+	issue, action := e.GetIssue(), e.GetAction()
+	labeled := action == actionLabeled
+	switch {
+	case labeled && !strings.EqualFold(e.GetLabel().GetName(), labelName):
 		return nil, nil
+	case !labeled && action != actionClosed && action != actionDeleted && action != actionTransferred:
+		return nil, missing(map[string]bool{"action": action != ""})
 	}
 	if err := missing(map[string]bool{
-		"issue.id": e.GetIssue().GetID() != 0, "issue.number": e.GetIssue().GetNumber() != 0,
-		"issue.updated_at": !e.GetIssue().GetUpdatedAt().IsZero(), "repository.id": e.GetRepo().GetID() != 0,
-		"sender.login": e.GetSender().GetLogin() != "", "installation.id": e.GetInstallation().GetID() != 0,
+		"issue.id": !labeled || issue.GetID() != 0, "issue.number": issue.GetNumber() != 0,
+		"issue.updated_at": !labeled || !issue.GetUpdatedAt().IsZero(), "repository.id": e.GetRepo().GetID() != 0,
+		"sender.login": !labeled || e.GetSender().GetLogin() != "", "installation.id": e.GetInstallation().GetID() != 0,
 	}); err != nil {
 		return nil, err
 	}
-	issue := e.GetIssue()
-	return keep(asked{
-		Installation: e.GetInstallation().GetID(), Repository: e.GetRepo().GetID(),
-		Number: issue.GetNumber(), OnPull: issue.IsPullRequest(), Issue: issue.GetID(),
-		Title: issue.GetTitle(), Body: head(issue.GetBody(), maxIssueBody), Label: labelName,
-		Who: person{e.GetSender().GetLogin(), e.GetSender().GetID()}, At: issue.GetUpdatedAt().Time,
-	})
+	a := asked{
+		Action: action, Installation: e.GetInstallation().GetID(), Repository: e.GetRepo().GetID(), Number: issue.GetNumber(),
+	}
+	if labeled {
+		a.OnPull, a.Issue, a.Title, a.Body, a.Label = issue.IsPullRequest(), issue.GetID(), issue.GetTitle(), head(issue.GetBody(), maxIssueBody), labelName
+		a.Who, a.At = person{e.GetSender().GetLogin(), e.GetSender().GetID()}, issue.GetUpdatedAt().Time
+	}
+	return keep(a)
 }
 
-// Handle implements event. Who put the label on is asked for, not who wrote the issue: with triage one may label.
+// Handle implements event.
 func (h Issues) Handle(ctx context.Context, d task.Delivery) error {
-	a, p, standing, err := h.heard(ctx, d)
+	a, p, ok, err := h.read(ctx, d)
+	if err != nil || !ok {
+		return err
+	}
+	switch a.Action {
+	case actionClosed:
+		return h.lookAgain(ctx, p, "issues", d.At, func(t task.Task) bool { return t.Number == a.Number })
+	case actionDeleted, actionTransferred:
+		return h.gone(ctx, p, "issues", a.Number)
+	default:
+		return h.labeled(ctx, p, a, d.At)
+	}
+}
+
+// labeled makes a task of the issue. Who put the label on is asked for, not who wrote the issue: with triage one may label.
+func (h Issues) labeled(ctx context.Context, p task.Project, a asked, accepted time.Time) error {
+	standing, err := h.standing(ctx, p, a.Who)
 	if err != nil || standing == task.Stranger {
 		return err
 	}
@@ -57,5 +88,5 @@ func (h Issues) Handle(ctx context.Context, d task.Delivery) error {
 			task.ReactionEffect(p.ID, a.Number, 0, reactionConfused),
 			task.ReplyEffect(p.ID, a.Number, string(task.NewID(p.ID, source, 0)), needsWrite(a.Who)))
 	}
-	return h.request(ctx, p, a, d.At, source, 0, a.Title)
+	return h.request(ctx, p, a, accepted, source, 0, a.Title)
 }

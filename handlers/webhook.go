@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
+	"time"
 
 	"github.com/google/go-github/v62/github"
 	"github.com/palantir/go-githubapp/githubapp"
@@ -27,13 +29,23 @@ type Webhook struct {
 // ErrNoSecret is NewWebhook's refusal of an empty secret: go-github would take anybody's deliveries.
 var ErrNoSecret = errors.New("the webhook secret is empty, so anybody could command SAM: set github.webhook_secret_file to the secret of the App")
 
+// events are what SAM takes, by kind.
+func (b Base) events() []event {
+	return []event{IssueComment{b}, Issues{b}, PullRequest{b}, Repository{b}, Installation{b}}
+}
+
+// takes reports whether deliveries of a type of event are recorded.
+func (b Base) takes(eventType string) bool {
+	return slices.ContainsFunc(b.events(), func(e event) bool { return slices.Contains(e.Handles(), eventType) })
+}
+
 // NewWebhook returns the door. It refuses an empty secret with ErrNoSecret.
 func NewWebhook(base Base, secret string) (*Webhook, error) {
 	if secret == "" {
 		return nil, ErrNoSecret
 	}
 	w := &Webhook{base: base, events: map[string]event{}}
-	all := []event{IssueComment{base}, Issues{base}, Installation{base}}
+	all := base.events()
 	registered := make([]githubapp.EventHandler, len(all))
 	for i, e := range all {
 		registered[i] = recorded{e}
@@ -156,12 +168,22 @@ func (s scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
 	return nil
 }
 
-// Handle acts on a recorded delivery.
+// giveUpAfter is how long a recorded delivery is tried to be handled. What GitHub does not answer for a day is answered by
+// nobody who still waits.
+const giveUpAfter = 24 * time.Hour
+
+// Handle acts on a recorded delivery. An error means that it is to be handled again; after a day there is none.
 func (w *Webhook) Handle(ctx context.Context, d task.Delivery) error {
 	e, ok := w.events[d.Event]
 	if !ok {
 		zerolog.Ctx(ctx).Error().Msg("a recorded delivery is of a kind that this release does not take; left out")
 		return nil
 	}
-	return e.Handle(ctx, d)
+	err := e.Handle(ctx, d)
+	if err != nil && !d.At.IsZero() && time.Since(d.At) > giveUpAfter {
+		zerolog.Ctx(ctx).Error().Err(err).Time("recorded", d.At).Msg("a delivery could not be handled for a day; it is given up")
+		w.base.Metrics.ignored("given_up")
+		return nil
+	}
+	return err
 }

@@ -28,6 +28,16 @@ func (n nobody) Projects(context.Context, int64) ([]task.Project, error) {
 	return nil, nil
 }
 
+func (n nobody) Closed(context.Context, task.Project, task.Spec) (bool, error) {
+	n.t.Error("GitHub was asked for a comment at the door")
+	return false, nil
+}
+
+func (n nobody) ThreadState(context.Context, task.Project, task.Task) (task.ThreadState, error) {
+	n.t.Error("GitHub was asked for a thread at the door")
+	return task.ThreadState{}, nil
+}
+
 const (
 	guid    = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 	comment = `{"action":"created","issue":{"number":1,"id":11,"title":"Slow"},"comment":{"id":5,"body":"/sam fix it","created_at":"2026-11-23T12:00:00Z"},` +
@@ -71,6 +81,12 @@ func TestWhatIsNoDeliveryOfGitHubsIsRefusedAndCounted(t *testing.T) {
 		"no comment":        {body: strings.Replace(comment, `"comment":{"id":5`, `"remark":{"id":5`, 1), code: 400, result: "unparsable", why: "it lacks comment.id"},
 		"no installation":   {body: strings.Replace(comment, `"installation"`, `"fabrication"`, 1), code: 400, result: "unparsable", why: "it lacks installation.id"},
 		"a label unstamped": {event: "issues", body: strings.Replace(comment, `"created"`, `"labeled","label":{"name":"sam"}`, 1), code: 400, result: "unparsable", why: "it lacks issue.updated_at"},
+		"an edit undated":   {body: strings.Replace(comment, `"created"`, `"edited"`, 1), code: 400, result: "unparsable", why: "it lacks comment.updated_at, comment.user.login"},
+		"a comment undated": {body: strings.Replace(comment, `"created_at"`, `"made_at"`, 1), code: 400, result: "unparsable", why: "it lacks comment.created_at"},
+		"nothing done":      {body: strings.Replace(comment, `"action"`, `"abstention"`, 1), code: 400, result: "unparsable", why: "it lacks action"},
+		"no issue closed":   {event: "issues", body: strings.NewReplacer(`"created"`, `"closed"`, `"number":1`, `"number":0`).Replace(comment), code: 400, result: "unparsable", why: "it lacks issue.number"},
+		"no pull closed":    {event: "pull_request", body: strings.Replace(comment, `"created"`, `"closed"`, 1), code: 400, result: "unparsable", why: "it lacks number"},
+		"no repository":     {event: "repository", body: `{"action":"renamed","installation":{"id":2}}`, code: 400, result: "unparsable", why: "it lacks repository.id"},
 		"nobody installed":  {event: "installation", body: `{"action":"created","installation":{}}`, code: 400, result: "unparsable", why: "it lacks installation.id"},
 		"no GUID":           {change: func(r *http.Request) { r.Header.Del("X-GitHub-Delivery") }, code: 400, result: "no_guid", why: "is missing or not a GUID"},
 		"a GUID like a key": {guid: "a:b{c}", code: 400, result: "no_guid", why: "not a GUID"},
@@ -95,6 +111,9 @@ func TestWhatIsNoDeliveryOfGitHubsIsRefusedAndCounted(t *testing.T) {
 			if got := d.store.take(); len(got) != 0 {
 				t.Errorf("it was written down: %+v", got)
 			}
+			if c.change == nil && !d.logged("refused a delivery", c.result) {
+				t.Errorf("no log line says so: %s", d.log)
+			}
 		})
 	}
 }
@@ -112,6 +131,9 @@ func TestADeliveryThatComesAgainIsAnsweredAndNotWrittenAgain(t *testing.T) {
 	if d.count("sam_deliveries_total", "accepted") != 1 || d.count("sam_deliveries_total", "duplicate") != 2 {
 		t.Error("not counted as accepted once and as duplicate twice")
 	}
+	if !d.logged(guid, `"result":"duplicate"`) {
+		t.Errorf("no log line says so: %s", d.log)
+	}
 }
 
 func TestWhatSAMHasNothingToDoWithIsAnsweredWithoutAWrite(t *testing.T) {
@@ -119,14 +141,18 @@ func TestWhatSAMHasNothingToDoWithIsAnsweredWithoutAWrite(t *testing.T) {
 		event, body string
 		code        int
 	}{
-		"a ping":              {"ping", `{"zen":"Keep it logically awesome."}`, 200},
-		"an event of no use":  {"star", `{"action":"created"}`, 202},
-		"a comment edited":    {"issue_comment", strings.Replace(comment, `"created"`, `"edited"`, 1), 200},
-		"a comment to others": {"issue_comment", strings.Replace(comment, "/sam fix it", "me too", 1), 200},
-		"SAM's own comment":   {"issue_comment", strings.Replace(comment, `"comment":{`, `"comment":{"performed_via_github_app":{"id":42},`, 1), 200},
-		"an issue opened":     {"issues", strings.Replace(comment, `"created"`, `"opened"`, 1), 200},
-		"another label":       {"issues", strings.Replace(comment, `"created"`, `"labeled","label":{"name":"bug"}`, 1), 200},
-		"the label taken off": {"issues", strings.Replace(comment, `"created"`, `"unlabeled","label":{"name":"sam"}`, 1), 200},
+		"a ping":             {"ping", `{"zen":"Keep it logically awesome."}`, 200},
+		"an event of no use": {"star", `{"action":"created"}`, 202},
+		"an edit of a comment that never asked": {"issue_comment", strings.NewReplacer(`"created",`, `"edited","changes":{"body":{"from":"me to"}},`, "/sam fix it", "me too",
+			`"created_at"`, `"user":{"login":"ada"},"updated_at":"2026-11-23T12:01:00Z","created_at"`).Replace(comment), 200},
+		"an issue reopened":     {"issues", strings.Replace(comment, `"created"`, `"reopened"`, 1), 200},
+		"a pull request opened": {"pull_request", strings.Replace(comment, `"created"`, `"opened"`, 1), 200},
+		"a repository archived": {"repository", strings.Replace(comment, `"created"`, `"archived"`, 1), 200},
+		"a comment to others":   {"issue_comment", strings.Replace(comment, "/sam fix it", "me too", 1), 200},
+		"SAM's own comment":     {"issue_comment", strings.Replace(comment, `"comment":{`, `"comment":{"performed_via_github_app":{"id":42},`, 1), 200},
+		"an issue opened":       {"issues", strings.Replace(comment, `"created"`, `"opened"`, 1), 200},
+		"another label":         {"issues", strings.Replace(comment, `"created"`, `"labeled","label":{"name":"bug"}`, 1), 200},
+		"the label taken off":   {"issues", strings.Replace(comment, `"created"`, `"unlabeled","label":{"name":"sam"}`, 1), 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, nobody{t}, 42)

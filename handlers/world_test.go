@@ -5,16 +5,21 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"sam/forge"
@@ -62,12 +67,40 @@ type door struct {
 	store   *tapped
 	metrics *prometheus.Registry
 	webhook *handlers.Webhook
+	base    handlers.Base
 	url     string
+	log     *journal
+}
+
+// journal keeps what is logged, for tests that ask for a line.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, string(line))
+	return len(line), nil
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.lines, "")
+}
+
+// logged reports whether one line has all of the words.
+func (d *door) logged(words ...string) bool {
+	return slices.ContainsFunc(strings.Split(d.log.String(), "\n"), func(line string) bool {
+		return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) })
+	})
 }
 
 func newDoor(t *testing.T, g handlers.GitHub, appID int64) *door {
 	t.Helper()
-	d := &door{t: t, metrics: prometheus.NewRegistry()}
+	d := &door{t: t, metrics: prometheus.NewRegistry(), log: &journal{}}
 	var err error
 	d.redis, err = redis.Start(t.Context(), t.TempDir())
 	d.check(err)
@@ -76,15 +109,19 @@ func newDoor(t *testing.T, g handlers.GitHub, appID int64) *door {
 	d.check(err)
 	t.Cleanup(func() { _ = s.Close() })
 	d.store = &tapped{Store: s}
-	d.webhook, err = handlers.NewWebhook(handlers.Base{
-		Store: d.store, GitHub: g, AppID: appID, Agent: "demo", Metrics: handlers.NewMetrics(d.metrics),
-	}, secret)
+	d.base = handlers.Base{Store: d.store, GitHub: g, AppID: appID, Agent: "demo", Metrics: handlers.NewMetrics(d.metrics)}
+	d.webhook, err = handlers.NewWebhook(d.base, secret)
 	d.check(err)
-	server := httptest.NewServer(d.webhook)
+	server := httptest.NewUnstartedServer(d.webhook)
+	server.Config.BaseContext = func(net.Listener) context.Context { return d.ctx() }
+	server.Start()
 	t.Cleanup(server.Close)
 	d.url = server.URL
 	return d
 }
+
+// ctx is one that logs to the journal.
+func (d *door) ctx() context.Context { return zerolog.New(d.log).WithContext(context.Background()) }
 
 func (d *door) check(err error) {
 	d.t.Helper()
@@ -144,8 +181,10 @@ func (d *door) post(event, guid, body string, change func(*http.Request)) (int, 
 type world struct {
 	*door
 	hub     *github.Server
+	forge   *forge.Forge
 	app     github.App
 	install github.Installation
+	ahead   atomic.Int64 // how far GitHub's clock is ahead of the machine's: it has whole seconds only
 }
 
 func newWorld(t *testing.T) *world {
@@ -158,7 +197,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w.hub, err = github.New(github.Options{Dir: t.TempDir()})
+	w.hub, err = github.New(github.Options{Dir: t.TempDir(), Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	check(err)
 	t.Cleanup(func() { check(w.hub.Close()) })
 	server := httptest.NewServer(w.hub.Handler())
@@ -179,17 +218,17 @@ func newWorld(t *testing.T) *world {
 	}
 	check(w.hub.SetCollaborator("octo", "secret", "robin", "read"))
 	w.app, err = w.hub.CreateApp(github.AppSpec{
-		Name: "Sam", Owner: "octo", WebhookSecret: secret, Events: []string{"issues", "issue_comment", "pull_request"},
+		Name: "Sam", Owner: "octo", WebhookSecret: secret, Events: []string{"issues", "issue_comment", "pull_request", "repository"},
 		Permissions: map[string]string{"contents": "write", "issues": "write", "pull_requests": "write"},
 	})
 	check(err)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	f, err := forge.New(t.Context(), forge.Options{
+	w.forge, err = forge.New(t.Context(), forge.Options{
 		APIURL: server.URL + "/api/v3/", WebURL: server.URL, AppID: w.app.ID, PrivateKey: w.app.PrivateKeyPEM, UserAgent: "sam", Transport: transport,
 	})
 	check(err)
-	w.door = newDoor(t, f, w.app.ID)
+	w.door = newDoor(t, w.forge, w.app.ID)
 	check(w.hub.SetWebhook(w.app.ID, w.url))
 	w.install, err = w.hub.Install(w.app.ID, "octo", "hello", "secret")
 	check(err)
@@ -202,9 +241,33 @@ func (w *world) settle() []task.Delivery {
 	w.check(w.hub.Settle(w.t.Context()))
 	taken := w.store.take()
 	for _, d := range taken {
-		w.check(w.webhook.Handle(w.t.Context(), d))
+		w.handle(d)
 	}
 	return taken
+}
+
+func (w *world) handle(d task.Delivery) {
+	w.t.Helper()
+	w.check(w.webhook.Handle(w.ctx(), d))
+}
+
+// late waits until GitHub has delivered everything and hands over what was accepted, for the test to handle when it likes.
+func (w *world) late() []task.Delivery {
+	w.t.Helper()
+	w.check(w.hub.Settle(w.t.Context()))
+	return w.store.take()
+}
+
+// payload is what GitHub sent as a delivery.
+func (w *world) payload(guid string) string {
+	w.t.Helper()
+	for _, d := range w.hub.Deliveries(w.app.ID) {
+		if d.GUID == guid {
+			return string(d.Payload)
+		}
+	}
+	w.t.Fatalf("no delivery %s", guid)
+	return ""
 }
 
 func (w *world) repository(name string) int64 {
@@ -232,6 +295,20 @@ func (w *world) comment(login, repo string, number int, body string) int64 {
 	return c.ID
 }
 
+// begin has an attempt of a task run on a node, as the runner and the gateway do.
+func (w *world) begin(id task.ID, pull int) {
+	w.t.Helper()
+	ctx, node := w.t.Context(), task.Node{Name: "n", Slots: 9, Workspace: "process"}
+	w.check(w.store.EnsureNode(ctx, node))
+	_, err := w.store.NodeLinked(ctx, node)
+	w.check(err)
+	claimed, err := w.store.Claim(ctx, id)
+	w.check(err)
+	w.check(w.store.Place(ctx, claimed.Task, node.Name, task.Command{Kind: task.CommandStart, Task: id, Epoch: claimed.Epoch},
+		task.Change{Fields: map[task.Field]string{task.FieldPull: strconv.Itoa(pull), task.FieldBranch: "sam/issue-1"}}))
+	w.check(w.store.NoteProgress(ctx, claimed.Task, claimed.Epoch, task.Progress{Started: true}, nil))
+}
+
 func (w *world) task(id task.ID) task.Task {
 	w.t.Helper()
 	got, err := w.store.Task(w.t.Context(), id)
@@ -239,17 +316,24 @@ func (w *world) task(id task.ID) task.Task {
 	return got
 }
 
-// owed takes what is owed to the installation and returns the targets, sorted, and the replies' texts.
+// owed takes what is owed, to any installation, and returns the targets, sorted, and the replies' texts.
 func (w *world) owed() (targets, replies []string) {
 	w.t.Helper()
-	owed, err := w.store.TakeOwed(w.t.Context(), w.install.ID, 100)
+	owing, err := w.store.Owing(w.t.Context())
 	w.check(err)
-	for _, o := range owed {
-		body, err := task.ParseEffect(o.Effect)
-		w.check(err)
-		targets = append(targets, o.Target)
-		if body.Kind == task.EffectReply {
-			replies = append(replies, body.Text)
+	for _, to := range owing {
+		for {
+			o, err := w.store.TakeOwed(w.t.Context(), to)
+			if errors.Is(err, task.ErrNotFound) {
+				break
+			}
+			w.check(err)
+			body, err := task.ParseEffect(o.Effect)
+			w.check(err)
+			targets = append(targets, o.Target)
+			if body.Kind == task.EffectReply {
+				replies = append(replies, body.Text)
+			}
 		}
 	}
 	slices.Sort(targets)

@@ -13,46 +13,65 @@ import (
 	"sam/task"
 )
 
-// publish ends a task that ran. The agent's word is not enough: what the git broker saw GitHub accept is what was done.
+// publish ends a task that ran. The agent's word is not enough: what GitHub has on the branch is what was done.
 func (r *Runner) publish(ctx context.Context, p task.Project, c task.Claimed) error {
 	t := c.Task
 	if c.End == nil {
 		return fmt.Errorf("publishing without an end of the attempt")
 	}
-	switch {
-	case c.End.Outcome == task.Stopped:
-		return r.store.Move(ctx, t, task.Cancelled, task.Change{
-			Fields:  map[task.Field]string{task.FieldFailure: c.End.Reason},
-			Entry:   result(t, task.Cancelled, c.End.Reason),
-			Effects: []task.Effect{task.ClosingEffect(t.Spec), task.StatusEffect(t.Spec)},
-		})
-	case c.End.Outcome != task.Done:
+	switch c.End.Outcome {
+	case task.Done:
+	case task.Stopped:
+		return r.cancelled(ctx, t, c.End.Reason)
+	default:
 		return r.fail(ctx, t, failureWords(t, *c.End))
-	case t.Head == "":
-		return r.fail(ctx, t, nothingWords(*c.End))
 	}
 	t.Headline, t.Summary = c.End.Headline, c.End.Summary
-	pull, err := r.github.Publish(ctx, p, t)
+	pull, err := r.show(ctx, p, &t)
 	var unusable task.UnusableError
-	if errors.As(err, &unusable) {
+	var later task.LaterError
+	switch {
+	case errors.As(err, &unusable):
 		return r.fail(ctx, t, unusable.Reason)
-	}
-	if err != nil {
-		if since := t.Claimed.Sub(t.At[task.Publishing]); since > publishFor {
+	case errors.Is(err, errNothing):
+		return r.fail(ctx, t, nothingWords(*c.End))
+	case errors.As(err, &later):
+		return err
+	case err != nil:
+		if since := t.Claimed.Sub(t.At[task.Publishing]); since > r.Bounds.Publish {
 			return r.fail(ctx, t, fmt.Sprintf("GitHub did not take the pull request for %s. Open it by hand from the branch, or ask again.", since.Round(time.Minute)))
 		}
 		return err
 	}
 	t.Pull, t.PullURL = pull.Number, pull.URL
 	zerolog.Ctx(ctx).Info().Int("pull_request", pull.Number).Str("head", t.Head).Msg("the task succeeded")
-	return r.store.Move(ctx, t, task.Succeeded, task.Change{
-		Fields: map[task.Field]string{
-			task.FieldHeadline: t.Headline, task.FieldSummary: t.Summary,
-			task.FieldPull: strconv.Itoa(pull.Number), task.FieldPullURL: pull.URL,
-		},
-		Entry:   result(t, task.Succeeded, t.Headline),
-		Effects: []task.Effect{task.ClosingEffect(t.Spec), task.StatusEffect(t.Spec)},
+	return r.finish(ctx, t, task.Succeeded, t.Headline, map[task.Field]string{
+		task.FieldHeadline: t.Headline, task.FieldSummary: t.Summary,
+		task.FieldPull: strconv.Itoa(pull.Number), task.FieldPullURL: pull.URL,
 	})
+}
+
+// errNothing: the agent is done and there is no commit of it.
+var errNothing = errors.New("nothing was committed")
+
+// show makes the commits a pull request. A task without a recorded push is asked for at GitHub before it counts as one that
+// committed nothing: the record may have been lost between GitHub's taking the push and Redis.
+func (r *Runner) show(ctx context.Context, p task.Project, t *task.Task) (task.PullRequest, error) {
+	if t.Head == "" {
+		head, landed, err := r.github.Landed(ctx, p, *t)
+		if err != nil {
+			return task.PullRequest{}, err
+		}
+		if !landed {
+			return task.PullRequest{}, errNothing
+		}
+		zerolog.Ctx(ctx).Warn().Str("head", head).Msg("a push that was not recorded is found on the branch")
+		if err := r.store.RecordPush(ctx, t.ID, t.Epoch, t.Branch, head); err != nil {
+			return task.PullRequest{}, err
+		}
+		t.Head = head
+	}
+	return r.github.Publish(ctx, p, *t)
 }
 
 func failureWords(t task.Task, end task.End) string {
@@ -66,10 +85,14 @@ func failureWords(t task.Task, end task.End) string {
 	return strings.Join(words, " ")
 }
 
+// nothingWords tell that there is nothing to publish. What the agent said last is most often why.
 func nothingWords(end task.End) string {
-	words := "The agent says that it is done, but it committed nothing, so there is nothing to show. "
+	words := "The agent says that it is done, but it committed nothing, so there is nothing to show."
 	if end.Left {
-		words += "It changed files without committing them; they are kept in the workspace on the node. "
+		words += " It changed files without committing them; they are kept in the workspace on the node."
 	}
-	return words + "Say more exactly what should change, and ask again."
+	if end.Summary == "" {
+		return words + " Say more exactly what should change, and ask again."
+	}
+	return words + " Its last words:\n\n" + end.Summary
 }

@@ -4,7 +4,12 @@
 //	queued, placing     choose a branch and a node, write the command to start
 //	preparing, running  nothing while its node lives: the gateway writes what the node says. When the attempt ended
 //	                    or the node is lost, the task is claimed like any other.
-//	publishing          the one place where a task that ran ends, whichever way it ended
+//	waiting             remind, and let go of a node that is lost; the answer itself is the handlers'
+//	publishing          the one place where a task that ran ends well
+//
+// A task has one finaliser whatever door it ends by: finish, called by whoever holds the claim. Who finds that a task is
+// not wanted any more (an event of GitHub's, the reconciler, a person) only notes so in the store; the claim that follows
+// ends it.
 package runner
 
 import (
@@ -30,9 +35,21 @@ type Store interface {
 	Starve(ctx context.Context, t task.Task, again time.Duration, c task.Change) error
 	// Place gives the task to a node; task.ErrFull when the node cannot take it.
 	Place(ctx context.Context, t task.Task, node string, start task.Command, c task.Change) error
+	// Wait looks after a task that waits for an answer, as it was read, and says what it did; see runner/waiting.go.
+	Wait(ctx context.Context, t task.Task, alone []task.Effect) (task.Waited, error)
+	// HoldBranch gives a branch to the task unless another that is not over has it, and returns the one that has it then.
+	HoldBranch(ctx context.Context, s task.Spec, branch string) (task.ID, error)
+	// RecordPush notes the commit that is on the task's branch at GitHub.
+	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
+	// Events reads the task's events with numbers above after.
+	Events(ctx context.Context, id task.ID, after, limit int64) ([]task.Numbered, error)
 	Nodes(ctx context.Context) ([]task.Node, error)
 	EnsureNode(ctx context.Context, n task.Node) error
 	Project(ctx context.Context, id int64) (task.Project, error)
+	Task(ctx context.Context, id task.ID) (task.Task, error)
+
+	Desk
+	Reconciled
 }
 
 // GitHub is what the runner asks of GitHub.
@@ -41,23 +58,40 @@ type GitHub interface {
 	Branch(ctx context.Context, p task.Project, s task.Spec) (task.Branch, error)
 	// Publish finds or creates the pull request of the task's branch; task.UnusableError.
 	Publish(ctx context.Context, p task.Project, t task.Task) (task.PullRequest, error)
+	// Landed looks at GitHub for commits of the task's on its branch, should their push be recorded nowhere. It returns the
+	// newest; false when there are none.
+	Landed(ctx context.Context, p task.Project, t task.Task) (head string, landed bool, err error)
+	// ThreadState is what has become of what a task stands on; task.ErrNotFound, task.ErrSuspended.
+	ThreadState(ctx context.Context, p task.Project, t task.Task) (task.ThreadState, error)
 }
 
-// maxAttempts is how many nodes a task is given to before it fails: a node may be lost, an agent that fails may not.
-const maxAttempts = 2
+// Bounds limit how long things may take and how often they are tried.
+type Bounds struct {
+	Attempts int           // nodes that a task is given to before it fails: a node may be lost, an agent that fails may not
+	Place    time.Duration // how long a task looks for a node
+	Publish  time.Duration // how long a result is tried to be published; its commits stay on the branch
+	Silence  time.Duration // how long an agent may give no sign
+	InFlight task.Limits   // tasks from placing to their end, at once
+}
 
-// publishFor is how long a result is tried to be published before the task fails, its commits kept on the branch.
-const publishFor = time.Hour
+// DefaultBounds are what New begins with.
+func DefaultBounds() Bounds {
+	return Bounds{
+		Attempts: 2, Place: 24 * time.Hour, Publish: time.Hour, Silence: task.AgentSilence,
+		InFlight: task.Limits{Account: 20, All: 100},
+	}
+}
 
 // Runner advances tasks. It is safe for concurrent use, by any number of processes on one store.
 type Runner struct {
 	store    Store
 	github   GitHub
 	provider cloud.Provider
+	Bounds   Bounds // not to be changed once tasks are advanced
 }
 
-// New returns a runner.
-func New(s Store, g GitHub, p cloud.Provider) *Runner { return &Runner{s, g, p} }
+// New returns a runner with DefaultBounds.
+func New(s Store, g GitHub, p cloud.Provider) *Runner { return &Runner{s, g, p, DefaultBounds()} }
 
 // Prepare records the nodes that exist without being created.
 func (r *Runner) Prepare(ctx context.Context) error {
@@ -80,6 +114,12 @@ func (r *Runner) Advance(ctx context.Context, id task.ID) {
 	ctx = log.WithContext(context.WithoutCancel(ctx))
 	claimed, err := r.store.Claim(ctx, id)
 	var not task.NotYoursError
+	if errors.As(err, &not) && not.Why == string(task.Waiting) {
+		if err := r.waiting(ctx, id); err != nil {
+			log.Error().Err(err).Msg("looking after a task that waits for an answer failed; the sweep tries again")
+		}
+		return
+	}
 	if errors.As(err, &not) {
 		log.Debug().Str("why", not.Why).Msg("nothing to do for the task now")
 		return
@@ -90,7 +130,12 @@ func (r *Runner) Advance(ctx context.Context, id task.ID) {
 	}
 	log = log.With().Int64("epoch", claimed.Epoch).Logger()
 	ctx = log.WithContext(ctx)
-	if err := r.holding(ctx, claimed.Task, func(ctx context.Context) error { return r.step(ctx, claimed) }); err != nil {
+	var later task.LaterError
+	switch err := r.holding(ctx, claimed.Task, func(ctx context.Context) error { return r.step(ctx, claimed) }); {
+	case err == nil:
+	case errors.As(err, &later), errors.Is(err, task.ErrStale):
+		log.Info().Err(err).Str("state", string(claimed.State)).Msg("a step was not taken; the task is looked at again when its lease is over")
+	default:
 		log.Error().Err(err).Str("state", string(claimed.State)).Msg("a step failed; it is tried again when its lease is over")
 	}
 }
@@ -123,6 +168,12 @@ func (r *Runner) holding(ctx context.Context, t task.Task, step func(context.Con
 }
 
 func (r *Runner) step(ctx context.Context, c task.Claimed) error {
+	if c.Cancel != "" && c.Ask != nil && c.Ask.Expired {
+		return r.fail(ctx, c.Task, c.Cancel)
+	}
+	if c.Cancel != "" {
+		return r.cancelled(ctx, c.Task, c.Cancel)
+	}
 	project, err := r.store.Project(ctx, c.Project)
 	if errors.Is(err, task.ErrNotFound) {
 		return r.fail(ctx, c.Task, "SAM is no longer installed on this repository.")
@@ -140,42 +191,4 @@ func (r *Runner) step(ctx context.Context, c task.Claimed) error {
 	default:
 		return fmt.Errorf("claimed in state %s", c.State)
 	}
-}
-
-// ended decides about an attempt that is over before the agent could finish: its node is lost, or preparing failed.
-func (r *Runner) ended(ctx context.Context, p task.Project, c task.Claimed) error {
-	if c.End != nil && c.End.Outcome != task.Lost {
-		return r.fail(ctx, c.Task, c.End.Reason)
-	}
-	reason := fmt.Sprintf("Its node %s has been silent for %s.", c.Node, task.NodeSilence)
-	if c.End != nil {
-		reason = c.End.Reason
-	}
-	if c.Attempts >= maxAttempts {
-		return r.fail(ctx, c.Task, fmt.Sprintf("%s It was attempt %d of %d. Ask again when the nodes are well.", reason, c.Attempts, maxAttempts))
-	}
-	zerolog.Ctx(ctx).Warn().Str("node", c.Node).Str("reason", reason).Msg("the attempt is lost; the task is placed again")
-	if err := r.store.Move(ctx, c.Task, task.Placing, task.Change{
-		Fields:  map[task.Field]string{task.FieldNode: "", task.FieldWaits: reason + " It is tried once more."},
-		Effects: []task.Effect{task.StatusEffect(c.Spec)},
-	}); err != nil {
-		return err
-	}
-	again := c.Task
-	again.State, again.Node = task.Placing, ""
-	return r.place(ctx, p, again)
-}
-
-// fail ends a task with words for the person.
-func (r *Runner) fail(ctx context.Context, t task.Task, why string) error {
-	zerolog.Ctx(ctx).Warn().Str("from", string(t.State)).Str("why", why).Msg("the task failed")
-	return r.store.Move(ctx, t, task.Failed, task.Change{
-		Fields:  map[task.Field]string{task.FieldFailure: why},
-		Entry:   result(t, task.Failed, why),
-		Effects: []task.Effect{task.ClosingEffect(t.Spec), task.StatusEffect(t.Spec)},
-	})
-}
-
-func result(t task.Task, s task.State, words string) *task.Entry {
-	return &task.Entry{Kind: task.EntryResult, Thread: t.Thread, Number: t.Number, Task: t.ID, Text: words, State: s, Pull: t.Pull}
 }

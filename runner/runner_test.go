@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -25,19 +26,39 @@ type clocked struct {
 	redis *miniredis.Miniredis
 	now   time.Time
 	hub   *hub
+	links map[string]int64 // by node: the newest
 }
 
 // hub is a GitHub that has one free branch name and takes one pull request for it.
 type hub struct {
 	down      error // what every call fails with
 	published int
+	wrong     int                           // how many reads of a thread say that it is gone
+	landed    string                        // what is on the branch though no push of it was recorded
+	threads   map[task.ID]task.ThreadState  // what has become of threads; none: nothing
+	pulls     map[task.ThreadID]task.Branch // threads that work on a pull request's branch
 }
 
 func (h *hub) Branch(_ context.Context, p task.Project, s task.Spec) (task.Branch, error) {
 	if h.down != nil {
 		return task.Branch{}, h.down
 	}
-	return task.Branch{Name: "sam/issue-1", Base: p.DefaultBranch, Rewrite: true}, nil
+	if b, ok := h.pulls[s.Thread]; ok {
+		return b, nil
+	}
+	return task.Branch{Name: fmt.Sprintf("sam/issue-%d", s.Number), Base: p.DefaultBranch, Rewrite: true, Tip: task.NoCommit}, nil
+}
+
+func (h *hub) Landed(context.Context, task.Project, task.Task) (string, bool, error) {
+	return h.landed, h.landed != "", h.down
+}
+
+func (h *hub) ThreadState(_ context.Context, _ task.Project, t task.Task) (task.ThreadState, error) {
+	if h.wrong > 0 {
+		h.wrong--
+		return task.ThreadState{Gone: true}, nil
+	}
+	return h.threads[t.ID], h.down
 }
 
 func (h *hub) Publish(context.Context, task.Project, task.Task) (task.PullRequest, error) {
@@ -51,7 +72,7 @@ func (h *hub) Publish(context.Context, task.Project, task.Task) (task.PullReques
 func newClocked(t *testing.T) *clocked {
 	t.Helper()
 	m := miniredis.RunT(t)
-	c := &clocked{redis: m, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), hub: &hub{}}
+	c := &clocked{redis: m, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), hub: &hub{}, links: map[string]int64{}}
 	m.SetTime(c.now)
 	var err error
 	if c.Store, err = store.Open(t.Context(), store.Options{Addresses: []string{m.Addr()}, AllowLossy: true}); err != nil {
@@ -72,26 +93,55 @@ func newClocked(t *testing.T) *clocked {
 	return c
 }
 
+// again is another process on the same Redis.
+func (c *clocked) again(t *testing.T) *store.Store {
+	t.Helper()
+	other, err := store.Open(t.Context(), store.Options{Addresses: []string{c.redis.Addr()}, AllowLossy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return other
+}
+
 func (c *clocked) pass(d time.Duration) {
 	c.now = c.now.Add(d)
 	c.redis.SetTime(c.now)
 }
 
-func (c *clocked) link(t *testing.T) {
+func (c *clocked) link(t *testing.T) { t.Helper(); c.linkAs(t, "local", 1) }
+
+// linkAs brings a node's link up, with a record of it.
+func (c *clocked) linkAs(t *testing.T, name string, slots int) {
 	t.Helper()
-	if err := c.NodeLinked(t.Context(), task.Node{Name: "local", Slots: 1, Workspace: "process"}); err != nil {
+	n := task.Node{Name: name, Slots: slots, Workspace: "process"}
+	if err := c.EnsureNode(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if c.links[name], err = c.NodeLinked(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// ask makes a task and takes it a step on.
+// ask makes a task on an issue and takes it a step on.
 func (c *clocked) ask(t *testing.T, number int) task.ID {
 	t.Helper()
-	source := task.CommentSource(int64(number))
+	return c.askOn(t, number, int64(number))
+}
+
+// askOn makes the task of a comment on an issue.
+func (c *clocked) askOn(t *testing.T, number int, comment int64) task.ID {
+	t.Helper()
+	source := task.CommentSource(comment)
 	spec := task.Spec{
 		ID: task.NewID(7, source, 0), Project: 7, Installation: 3, Account: 5, Repository: "harbour/quayside",
 		Thread: task.IssueThread(7, number), Number: number, Title: "Floods", Request: "add rate limiting", Requester: "ada",
-		Source: source, Comment: int64(number), Agent: "demo", Created: c.now, Accepted: c.now,
+		Source: source, Comment: comment, Agent: "demo", Created: c.now, Accepted: c.now,
 	}
 	if made, err := c.CreateTask(t.Context(), spec, task.Change{}); err != nil || !made {
 		t.Fatalf("create: %v, %v", made, err)
@@ -151,42 +201,6 @@ func TestATaskWithoutANodeWaitsAndSaysWhyAndGoesOnWhenOneComes(t *testing.T) {
 	second := c.ask(t, 2)
 	if got := c.read(t, second); got.State != task.Placing || !strings.Contains(got.Waits, "at work") {
 		t.Errorf("with no free slot: %+v", got)
-	}
-}
-
-func TestALostNodeIsTriedOnceMoreThenTheTaskFailsAndSaysSo(t *testing.T) {
-	c := newClocked(t)
-	c.link(t)
-	id := c.ask(t, 1)
-	first := c.read(t, id)
-	c.pass(task.NodeSilence - time.Second)
-	c.Advance(t.Context(), id)
-	if got := c.read(t, id); got.Epoch != first.Epoch {
-		t.Fatalf("taken from a node that was silent for less than %s: %+v", task.NodeSilence, got)
-	}
-	c.pass(2 * time.Second)
-	c.Advance(t.Context(), id)
-	again := c.read(t, id)
-	if again.State != task.Preparing || again.Epoch <= first.Epoch || again.Attempts != 2 {
-		t.Fatalf("after the silence: %+v", again)
-	}
-	if _, err := c.AppendEvents(t.Context(), id, first.Epoch, "local", nil); !errors.Is(err, task.ErrStale) {
-		t.Errorf("the lost attempt still writes: %v", err)
-	}
-	c.pass(task.NodeSilence + time.Second)
-	c.Advance(t.Context(), id)
-	if got := c.read(t, id); got.State != task.Failed || !strings.Contains(got.Failure, "attempt 2 of 2") {
-		t.Errorf("after the second silence: %+v", got)
-	}
-}
-
-func TestAnAttemptThatItsNodeLostIsPlacedAgainAtOnce(t *testing.T) {
-	c := newClocked(t)
-	c.link(t)
-	id := c.ask(t, 1)
-	c.ends(t, id, task.End{Outcome: task.Lost, Reason: "The node's agent process restarted."})
-	if got := c.read(t, id); got.State != task.Preparing || got.Attempts != 2 {
-		t.Errorf("after a restart of the node: %+v", got)
 	}
 }
 
@@ -266,6 +280,34 @@ func TestAResultThatGitHubDoesNotTakeForAnHourEndsTheTask(t *testing.T) {
 	c.Advance(t.Context(), id)
 	if got := c.read(t, id); got.State != task.Failed || !strings.Contains(got.Failure, "from the branch") {
 		t.Errorf("after an hour: %+v", got)
+	}
+}
+
+func TestAPushThatWasNotRecordedIsFoundAndPublished(t *testing.T) {
+	c := newClocked(t)
+	c.link(t)
+	id := c.ask(t, 1)
+	c.hub.landed = "def"
+	c.ends(t, id, task.End{Outcome: task.Done})
+	if got := c.read(t, id); got.State != task.Succeeded || got.Head != "def" || c.hub.published != 1 {
+		t.Errorf("ended as %s with head %q: %q", got.State, got.Head, got.Failure)
+	}
+}
+
+func TestGitHubIsAskedForAPushUntilItAnswers(t *testing.T) {
+	c := newClocked(t)
+	c.link(t)
+	id := c.ask(t, 1)
+	c.hub.down = errors.New("502 Bad Gateway")
+	c.ends(t, id, task.End{Outcome: task.Done})
+	if got := c.read(t, id); got.State != task.Publishing {
+		t.Fatalf("while GitHub is away: %s %q", got.State, got.Failure)
+	}
+	c.hub.down = nil
+	c.pass(task.Deadline(task.Publishing) + time.Second)
+	c.Advance(t.Context(), id)
+	if got := c.read(t, id); got.State != task.Failed || !strings.Contains(got.Failure, "committed nothing") {
+		t.Errorf("when it says that there is none: %s %q", got.State, got.Failure)
 	}
 }
 

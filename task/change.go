@@ -12,6 +12,10 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStale: the record has moved on since the caller read it; what the caller wanted to write was not written.
 	ErrStale = errors.New("stale")
+	// ErrSuspended: the account's owner has suspended the App there. GitHub answers nothing until that is undone.
+	ErrSuspended = errors.New("the installation is suspended")
+	// ErrNoRoom: what keeps the records is nearly full, so it takes no new task. What is under way goes on.
+	ErrNoRoom = errors.New("no room for a new task")
 	// ErrFull: the node has no free slot, is not ready, or serves another account.
 	ErrFull = errors.New("the node cannot take the task")
 )
@@ -30,6 +34,38 @@ type Delivery struct {
 	At    time.Time // when it was recorded, Redis's clock
 }
 
+// Missed is a delivery that GitHub made without success, as the App's delivery log has it.
+type Missed struct {
+	ID   int64  `json:"id"` // the newest attempt's, by which it can be sent again
+	GUID string `json:"guid"`
+}
+
+// MissedLog is what is known of missed deliveries from one look at GitHub's log to the next.
+type MissedLog struct {
+	Cursor  LogCursor          `json:"cursor"`
+	Waiting map[string]Awaited `json:"waiting"` // by GUID: those that have not arrived yet
+	// Doubt: Redis has lost data, so a delivery that GitHub made with success counts as missed too unless Redis has seen it.
+	Doubt bool `json:"doubt,omitempty"`
+}
+
+// Awaited is a delivery that GitHub was asked for again, or is to be.
+type Awaited struct {
+	ID    int64     `json:"id"`
+	Since time.Time `json:"since"` // when it was first missed, Redis's clock
+	Asked int       `json:"asked"`
+	Last  time.Time `json:"last,omitzero"`
+}
+
+// Heard is what is known of a comment that may ask for something, whichever of its events came first.
+type Heard struct {
+	Created  bool      // its creation was seen
+	Deleted  bool      // it was deleted
+	Edited   bool      // the words are an edit's
+	Words    string    // the newest by At
+	At       time.Time // when the words were written, GitHub's clock in whole seconds
+	Commands int       // the most commands that any of its versions held
+}
+
 // Effect is something owed to GitHub. Target names what it changes ("status:<task>"): a newer effect for a target
 // replaces one that still waits. Body is the deliverer's own.
 type Effect struct {
@@ -37,12 +73,21 @@ type Effect struct {
 	Body   string `json:"body"`
 }
 
-// Owed is an effect taken for delivery. Attempts counts from 1 and starts anew with each version.
+// OwedTo names one queue of owed effects: an installation has one in every partition of the store that holds a project of
+// its.
+type OwedTo struct {
+	Partition    string
+	Installation int64
+}
+
+// Owed is an effect taken for delivery. Attempts counts from 1 and starts anew with each version. Hold names the taking:
+// whoever lets the effect go says by it that it is still his.
 type Owed struct {
 	Effect
-	Installation int64
-	Version      string
-	Attempts     int
+	OwedTo
+	Version  string
+	Attempts int
+	Hold     string
 }
 
 // Field is a part of a task's record that a Change may write.
@@ -54,6 +99,7 @@ const (
 	FieldBranch    Field = "branch"
 	FieldBase      Field = "base"
 	FieldRewrite   Field = "rewrite"
+	FieldTip       Field = "tip"
 	FieldPull      Field = "pull"
 	FieldPullURL   Field = "pull_url"
 	FieldHeadline  Field = "headline"
@@ -61,6 +107,10 @@ const (
 	FieldWaits     Field = "waits"
 	FieldFailure   Field = "failure"
 	FieldNode      Field = "node"
+	FieldAvoid     Field = "avoid"
+	FieldSought    Field = "sought" // when it began to look for a node, milliseconds
+	// FieldSilence is how long the attempt may give no sign before its node's lease is not renewed any more, milliseconds.
+	FieldSilence Field = "silence"
 )
 
 // Change is what a step of a task writes beside its state. The zero Change writes nothing.
@@ -79,13 +129,16 @@ type Claimed struct {
 
 // Progress is what a run of events means for a task.
 type Progress struct {
-	Started bool // the agent's process runs
-	Spoke   bool // the agent itself did something that a person can see
-	End     *End // the attempt is over
+	Last    int64     // the number of the last of them
+	Started bool      // the agent's process runs
+	Spoke   bool      // the agent itself did something that a person can see
+	Asked   *Question // it stays where it is until this is answered
+	End     *End      // the attempt is over
 }
 
 // Note adds what one more event means.
 func (p *Progress) Note(e Event) {
+	p.Last = max(p.Last, e.Seq)
 	switch {
 	case e.Kind == Stepped:
 		p.Started = p.Started || e.Step.Name == StepAgent
@@ -93,6 +146,9 @@ func (p *Progress) Note(e Event) {
 		p.End = e.End
 	default:
 		p.Spoke = true
+	}
+	if e.Kind == Asked && e.Ask != nil {
+		p.Asked = newQuestion(e)
 	}
 }
 
@@ -107,19 +163,22 @@ type CommandKind string
 
 // The kinds of command.
 const (
-	CommandStart CommandKind = "start"
-	CommandStop  CommandKind = "stop"
-	CommandDrop  CommandKind = "drop" // the task is over: forget its spool
+	CommandStart  CommandKind = "start"
+	CommandStop   CommandKind = "stop"
+	CommandAnswer CommandKind = "answer" // to a question of the agent's
+	CommandDrop   CommandKind = "drop"   // the task is over: forget its spool
 )
 
 // Command is one entry of a node's command stream.
 type Command struct {
-	ID     string      `json:"-"` // its stream id
+	ID     string      `json:"-"` // the store's, to confirm it by
 	Kind   CommandKind `json:"kind"`
 	Task   ID          `json:"task"`
 	Epoch  int64       `json:"epoch"`
 	Reason string      `json:"reason,omitempty"`
 	Prompt string      `json:"prompt,omitempty"` // start: what the agent is told
+	Ask    string      `json:"ask,omitempty"`    // answer: the question's ID
+	Text   string      `json:"text,omitempty"`   // answer: the person's words
 }
 
 func (c Command) String() string { return fmt.Sprintf("%s %s/%d", c.Kind, c.Task, c.Epoch) }

@@ -5,9 +5,11 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryRequest EntryKind = "request" // a person asked for something
-	EntryStarted EntryKind = "started" // a node took it up
-	EntryResult  EntryKind = "result"  // it ended, well or not
+	EntryRequest  EntryKind = "request"  // a person asked for something
+	EntryStarted  EntryKind = "started"  // a node took it up
+	EntryQuestion EntryKind = "question" // the agent asked, and waits
+	EntryAnswer   EntryKind = "answer"   // a person answered it
+	EntryResult   EntryKind = "result"   // it ended, well or not
 )
 
 // Entry is one line of a project's conversation, which spans all its threads and outlives every machine.

@@ -18,7 +18,8 @@ const (
 	ToolStarted  Kind = "tool_started"  // see Tool
 	ToolFinished Kind = "tool_finished" // see Tool
 	Planned      Kind = "planned"       // the agent's list of what it means to do, see Plan
-	Asked        Kind = "asked"         // the agent needs an answer, Text is the question
+	Asked        Kind = "asked"         // the agent needs an answer, Text is the question; see Ask
+	Answered     Kind = "answered"      // the agent has got one, Text is what it was told
 	Retried      Kind = "retried"       // the model did not answer and is asked again, Text says why
 	Used         Kind = "used"          // tokens and money, see Usage
 	Finished     Kind = "finished"      // the last event of an attempt, see End
@@ -39,6 +40,7 @@ type Event struct {
 	Tool  *Tool           `json:"tool,omitempty"`
 	Plan  []PlanItem      `json:"plan,omitempty"`
 	Usage *Usage          `json:"usage,omitempty"`
+	Ask   *Ask            `json:"ask,omitempty"`
 	End   *End            `json:"end,omitempty"`
 	Cut   int             `json:"cut,omitempty"` // bytes left out so that the event fits MaxEvent
 	Raw   json.RawMessage `json:"raw,omitempty"` // the agent's own line, kept beside the translation
@@ -91,6 +93,16 @@ type Usage struct {
 	MicroUSD   int64  `json:"micro_usd,omitempty"`
 }
 
+// Ask says that the agent stays where it is until it has an answer. An Asked event without one is only told: the agent
+// ends, or goes on without.
+type Ask struct {
+	ID      string   `json:"id"`                // the driver's: the answer carries it back. One of a kind within the attempt
+	Options []string `json:"options,omitempty"` // answers that the agent offers; any other words do as well
+}
+
+// MaxAskID bounds an Ask's ID, bytes.
+const MaxAskID = 200
+
 // Outcome is how an attempt ended.
 type Outcome string
 
@@ -119,10 +131,13 @@ var kinds = map[Kind]func(Event) bool{
 	ToolStarted:  func(e Event) bool { return e.Tool != nil && e.Tool.ID != "" },
 	ToolFinished: func(e Event) bool { return e.Tool != nil && e.Tool.ID != "" },
 	Planned:      func(e Event) bool { return len(e.Plan) > 0 },
-	Asked:        func(e Event) bool { return e.Text != "" },
-	Retried:      func(e Event) bool { return e.Text != "" },
-	Used:         func(e Event) bool { return e.Usage != nil },
-	Finished:     func(e Event) bool { return e.End != nil && e.End.Outcome != "" },
+	Asked: func(e Event) bool {
+		return e.Text != "" && (e.Ask == nil || e.Ask.ID != "" && len(e.Ask.ID) <= MaxAskID)
+	},
+	Answered: func(e Event) bool { return e.Text != "" },
+	Retried:  func(e Event) bool { return e.Text != "" },
+	Used:     func(e Event) bool { return e.Usage != nil },
+	Finished: func(e Event) bool { return e.End != nil && e.End.Outcome != "" },
 }
 
 // ErrEvent is what ParseEvent's errors wrap.

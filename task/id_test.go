@@ -22,10 +22,10 @@ func TestAnIDIsTheSameForEver(t *testing.T) {
 		index      int
 		want       task.ID
 	}{
-		{1, task.CommentSource(1), 0, "tgpywrq7pypilqho5"},
-		{1, task.CommentSource(1), 1, "tugeajnzzfb2c5s6t"},
-		{1296269, task.CommentSource(2_147_483_648_123), 0, "t3xfxlqfd2otriqrb"},
-		{1296269, task.LabelSource(73464126, "sam", noon), 0, "tbkg7clrf5kk5w2fb"},
+		{1, task.CommentSource(1), 0, "t4ggpywrq7pypilqho5"},
+		{1, task.CommentSource(1), 1, "t4gugeajnzzfb2c5s6t"},
+		{1296269, task.CommentSource(2_147_483_648_123), 0, "tdz3xfxlqfd2otriqrb"},
+		{1296269, task.LabelSource(73464126, "sam", noon), 0, "tdzbkg7clrf5kk5w2fb"},
 	} {
 		if got := task.NewID(c.repository, c.source, c.index); got != c.want {
 			t.Errorf("NewID(%d, %s, %d) = %q, want %q", c.repository, c.source, c.index, got, c.want)
@@ -42,8 +42,33 @@ func TestAnIDIsTheSameForEver(t *testing.T) {
 	}
 }
 
+// Were one of these to change, what is in Redis would not be found.
+func TestARepositorysBucketIsTheSameForEver(t *testing.T) {
+	for repository, want := range map[int64]int{1: 902, 2: 115, 7: 258, 1296269: 121, 1<<62 + 1: 687} {
+		if got := task.Bucket(repository); got != want {
+			t.Errorf("Bucket(%d) = %d, want %d", repository, got, want)
+		}
+	}
+	for id, want := range map[task.ID]int{"taaxxxxxxxxxxxxxxxx": 0, "tabxxxxxxxxxxxxxxxx": 1, "tbaxxxxxxxxxxxxxxxx": 32, "t77xxxxxxxxxxxxxxxx": task.Buckets - 1, "": 0, "t!a": 0} {
+		if got := id.Bucket(); got != want {
+			t.Errorf("%q.Bucket() = %d, want %d", id, got, want)
+		}
+	}
+}
+
+func TestRepositoriesSpreadOverTheBuckets(t *testing.T) {
+	const repositories = 100 * task.Buckets
+	count := make([]int, task.Buckets)
+	for r := range int64(repositories) {
+		count[task.Bucket(1_000_000+r)]++
+	}
+	if least, most := slices.Min(count), slices.Max(count); least < 50 || most > 150 {
+		t.Errorf("of %d repositories one bucket has %d and another %d", repositories, least, most)
+	}
+}
+
 func TestWhatDiffersInAnythingHasAnotherID(t *testing.T) {
-	shape := regexp.MustCompile(`^t[a-z2-7]{16}$`)
+	shape := regexp.MustCompile(`^t[a-z2-7]{18}$`)
 	type asked struct {
 		repository int64
 		source     task.Source
@@ -61,7 +86,10 @@ func TestWhatDiffersInAnythingHasAnotherID(t *testing.T) {
 		}
 		id := task.NewID(a.repository, a.source, a.index)
 		if !shape.MatchString(string(id)) {
-			t.Fatalf("%q is not t and 16 characters of base32", id)
+			t.Fatalf("%q is not t and 18 characters of base32", id)
+		}
+		if got, want := id.Bucket(), task.Bucket(a.repository); got != want {
+			t.Fatalf("%q says bucket %d, and its repository's is %d", id, got, want)
 		}
 		if other, ok := seen[id]; ok && other != a {
 			t.Fatalf("%+v and %+v are both %s", a, other, id)

@@ -68,6 +68,13 @@ func CheckMove(from, to State) error {
 	return nil
 }
 
+// AgentSilence is how long an agent may give no sign, not even that it asks the model again, before it counts as stuck.
+// It is longer than what a build or a test run of an ordinary repository takes without printing.
+const AgentSilence = 20 * time.Minute
+
+// StopWithin is how long a node has to end an attempt that was told to stop; then the task ends without its word.
+const StopWithin = time.Minute
+
 // Deadline is how long a task may stay in s before the sweeper acts on it. While a runner holds the task (placing,
 // publishing) or a node does (preparing, running) the deadline is the lease and is pushed on by whoever holds it; the
 // node's is NodeSilence, after which it counts as lost. A final state has none: zero.
@@ -76,7 +83,7 @@ func Deadline(s State) time.Duration {
 	case Queued:
 		return time.Minute // a look at whether its turn has come: the work stream wakes earlier
 	case Placing, Publishing:
-		return 15 * time.Second
+		return 10 * time.Second
 	case Preparing, Running:
 		return NodeSilence
 	case Waiting:

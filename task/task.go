@@ -68,9 +68,11 @@ type Task struct {
 	Branch    string `json:"branch,omitempty"`    // the one branch it may push, without refs/heads/
 	Base      string `json:"base,omitempty"`      // the branch it starts from and the pull request goes to
 	Rewrite   bool   `json:"rewrite,omitempty"`   // SAM made Branch, so a non-fast-forward push is its right
+	Tip       string `json:"tip,omitempty"`       // the commit on Branch before the first attempt, NoCommit for none
 	Head      string `json:"head,omitempty"`      // the commit on Branch by the git broker's own record
 	Attempts  int    `json:"attempts,omitempty"`  // how many nodes it was given to
 	Last      int64  `json:"last,omitempty"`      // sequence number of the last event stored, over all epochs
+	Noted     int64  `json:"noted,omitempty"`     // and of the last whose meaning for the task was noted: the same, or a little behind
 
 	Pull          int    `json:"pull,omitempty"` // number of the pull request
 	PullURL       string `json:"pull_url,omitempty"`
@@ -79,14 +81,25 @@ type Task struct {
 	Summary       string `json:"summary,omitempty"`  // the agent's account of it, Markdown
 	Waits         string `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
 	Failure       string `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
+	// Cancel is why the task is not wanted any more, for the person; empty while it is. Whoever claims the task next ends
+	// it with these words, whatever it was at.
+	Cancel string `json:"cancel,omitempty"`
+	Avoid  string `json:"avoid,omitempty"` // the node that lost it: the next attempt goes to another where there is one
+
+	// Ask is the question that the task waits with, nil when it does not; Answers are what was asked and answered before,
+	// over all attempts.
+	Ask     *Question `json:"ask,omitempty"`
+	Answers []Answer  `json:"answers,omitempty"`
 
 	Spent Spent `json:"spent,omitzero"` // on the model, over all attempts
 
-	// When the task first came into a state, when a runner last claimed it, and when the agent's first event was stored:
-	// Redis's clock.
+	// When the task first came into a state, when a runner last claimed it, when it began to look for a node, when the
+	// agent's first event was stored, and when the attempt last gave a sign, its placing being the first: Redis's clock.
 	At         map[State]time.Time `json:"at,omitempty"`
 	Claimed    time.Time           `json:"claimed,omitzero"`
+	Sought     time.Time           `json:"sought,omitzero"`
 	FirstEvent time.Time           `json:"first_event,omitzero"`
+	Progressed time.Time           `json:"progressed,omitzero"`
 }
 
 // Spent is what was spent on the model: tokens, money in millionths of a US dollar, and how many requests it took. It is

@@ -3,10 +3,19 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"sam/task"
 )
+
+// Wanted is what is to be placed.
+type Wanted struct {
+	task.Spec
+	Avoid string    // a node that lost the task: taken only where there is no other
+	Now   time.Time // by the clock of Node.Seen; zero: every node counts as seen
+}
 
 // Placement is what to do with a task that needs a node. Exactly one of Node and Wait is set.
 type Placement struct {
@@ -14,17 +23,19 @@ type Placement struct {
 	Wait string // leave it for now; why, for the person, with what helps
 }
 
-// Place chooses among the nodes of one account for a task: one that already has the repository's mirror, else the one with
-// the most free slots; ties go to the name that sorts first, so that the same snapshot gives the same answer. A node
-// that was claimed by another account is never used, whatever is free on it; account 0 is a node that nobody has used yet.
-func Place(spec task.Spec, nodes []task.Node) Placement {
+// Place chooses among the nodes of one account for a task: any other than the one that lost it, one that already has the
+// repository's mirror, the one with the most free slots; ties go to the name that sorts first, so that the same snapshot
+// gives the same answer. A node that was claimed by another account is never used, whatever is free on it; account 0 is a
+// node that nobody has used yet. One that was not seen for task.NodeSilence counts as lost whatever its record says.
+func Place(w Wanted, nodes []task.Node) Placement {
 	var candidates []task.Node
 	ready, others := 0, 0
 	for _, n := range nodes {
+		silent := !w.Now.IsZero() && w.Now.Sub(n.Seen) >= task.NodeSilence
 		switch {
-		case n.Account != 0 && n.Account != spec.Account:
+		case n.Account != 0 && n.Account != w.Account:
 			others++
-		case n.State != task.NodeReady:
+		case n.State != task.NodeReady || silent:
 		case n.Free() == 0:
 			ready++
 		default:
@@ -33,19 +44,12 @@ func Place(spec task.Spec, nodes []task.Node) Placement {
 	}
 	if len(candidates) > 0 {
 		best := slices.MinFunc(candidates, func(a, b task.Node) int {
-			if holds := slices.Contains(b.Mirrors, spec.Project); holds != slices.Contains(a.Mirrors, spec.Project) {
-				if holds {
-					return 1
-				}
-				return -1
-			}
-			if a.Free() != b.Free() {
-				return b.Free() - a.Free()
-			}
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
+			return cmp.Or(
+				later(a.Name == w.Avoid, b.Name == w.Avoid),
+				-later(slices.Contains(a.Mirrors, w.Project), slices.Contains(b.Mirrors, w.Project)),
+				b.Free()-a.Free(),
+				cmp.Compare(a.Name, b.Name),
+			)
 		})
 		return Placement{Node: best.Name}
 	}
@@ -56,5 +60,17 @@ func Place(spec task.Spec, nodes []task.Node) Placement {
 		return Placement{Wait: "The nodes that are here serve another account, and a node serves one account only. The operator can connect one more with `sam node`."}
 	default:
 		return Placement{Wait: "No node is connected. On the machine that is to do the work the operator starts `sam node`; this then goes on by itself."}
+	}
+}
+
+// later orders what is so after what is not.
+func later(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
 	}
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -19,9 +17,9 @@ import (
 
 func raw(t *testing.T, server *redis.Server) *goredis.Client {
 	t.Helper()
-	network := "unix"
-	if !server.Durable {
-		network = "tcp"
+	network := "tcp"
+	if strings.HasPrefix(server.Address, "/") {
+		network = "unix"
 	}
 	c := goredis.NewClient(&goredis.Options{Network: network, Addr: server.Address})
 	t.Cleanup(func() { _ = c.Close() })
@@ -35,70 +33,6 @@ func TestADeliveryIsAcceptedOnce(t *testing.T) {
 		if err != nil || fresh != want {
 			t.Errorf("accept %d: %v, %v; want %v", i, fresh, err, want)
 		}
-	}
-}
-
-func TestTheNewestEffectForATargetIsDelivered(t *testing.T) {
-	s, _ := open(t)
-	owe := func(text string) {
-		t.Helper()
-		if err := s.Owe(t.Context(), 3, task.ReplyEffect(7, 1, "k", text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	take := func() []task.Owed {
-		t.Helper()
-		owed, err := s.TakeOwed(t.Context(), 3, 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return owed
-	}
-	owe("old")
-	owe("new")
-	owed := take()
-	if len(owed) != 1 || !strings.Contains(owed[0].Body, "new") || owed[0].Attempts != 1 {
-		t.Fatalf("took %+v", owed)
-	}
-	if len(take()) != 0 {
-		t.Error("what one deliverer holds was given to another")
-	}
-	owe("newer") // while it is being delivered
-	if len(take()) != 0 {
-		t.Error("what one deliverer holds was given to another because a newer one came")
-	}
-	if err := s.Settle(t.Context(), owed[0]); err != nil {
-		t.Fatal(err)
-	}
-	owed = take()
-	if len(owed) != 1 || !strings.Contains(owed[0].Body, "newer") {
-		t.Fatalf("after a newer one came: %+v", owed)
-	}
-	if err := s.PutOff(t.Context(), owed[0], time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	owe("newest")
-	if len(take()) != 0 {
-		t.Error("what was put off came at once")
-	}
-	if owing, err := s.Owing(t.Context()); err != nil || !slices.Equal(owing, []int64{3}) {
-		t.Errorf("owing %v, %v", owing, err)
-	}
-	if err := s.Settle(t.Context(), owed[0]); err != nil {
-		t.Fatal(err)
-	}
-	owed = take()
-	if len(owed) != 1 || !strings.Contains(owed[0].Body, "newest") {
-		t.Fatalf("after a newer one than the settled: %+v", owed)
-	}
-	if err := s.Settle(t.Context(), owed[0]); err != nil {
-		t.Fatal(err)
-	}
-	if len(take()) != 0 {
-		t.Error("what was settled came back")
-	}
-	if owing, err := s.Owing(t.Context()); err != nil || len(owing) != 0 {
-		t.Errorf("still owing %v, %v", owing, err)
 	}
 }
 
@@ -129,7 +63,7 @@ func TestConsumeHandsOverWhatIsThereAndWhatComes(t *testing.T) {
 				return nil
 			},
 			Task: func(_ context.Context, id task.ID) { see(string(id)) },
-			Owed: func(_ context.Context, installation int64) { see(fmt.Sprint(installation)) },
+			Owed: func(_ context.Context, to task.OwedTo) { see(fmt.Sprint(to.Installation)) },
 		})
 	}()
 	if _, err := s.Accept(t.Context(), task.Delivery{ID: "after", Event: "issues", Body: []byte("{}")}); err != nil {
@@ -156,7 +90,7 @@ func TestADeliveryWhoseHandlingFailsIsNotLost(t *testing.T) {
 	if err := s.Consume(ctx, store.Handlers{
 		Delivery: func(context.Context, task.Delivery) error { cancel(); return errors.New("GitHub is away") },
 		Task:     func(context.Context, task.ID) {},
-		Owed:     func(context.Context, int64) {},
+		Owed:     func(context.Context, task.OwedTo) {},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,10 @@ import (
 const rememberDeliveries = 7 * 24 * time.Hour
 
 // Accept records a delivery, in one round trip. It returns false when the delivery was accepted before. Only after it
-// has returned without an error may GitHub be answered with success.
+// has returned without an error may GitHub be answered with success. ErrUnconfirmed.
 func (s *Store) Accept(ctx context.Context, d task.Delivery) (bool, error) {
-	fresh, err := s.run(ctx, "accept", []string{s.p.seen(d.ID), s.p.intake()},
+	p := s.partitions.delivery(d.ID)
+	fresh, err := s.runKept(ctx, p, "accept", []string{p.seen(d.ID), p.intake()},
 		d.ID, d.Event, d.Body, rememberDeliveries.Milliseconds()).Int()
 	return fresh == 1, err
 }

@@ -11,5 +11,19 @@
 // Streams only wake a worker early. The sorted set "due" holds every deadline and is the truth: a worker that died
 // leaves its tasks there.
 //
-// Keys carry a partition in a hash tag; see keys.go. This release runs one partition, "0".
+// Where Redis has replicas, what is acknowledged to GitHub or to a node is on as many of them as Options say, and so is
+// every step of a task, since an epoch that was given out must never be given out again; see kept.go.
+//
+// # Partitions
+//
+// The keys of one script are in one partition, which their hash tag names: one on a single Redis or under Sentinels, 16 in
+// a Cluster. Which it is follows from a name and is never looked up: a task's ID carries its repository's bucket, and a
+// project, its conversation, its threads, its tasks, the commands about them and what is owed for them are all there. A
+// delivery is where its GUID's hash says, since its project is not known yet, and a node where its name's hash says. What
+// concerns two partitions is two steps, and the sweep finishes what a process that died between them left; see place.go.
+//
+// # When Redis loses data
+//
+// The record meta, and in a Cluster a mark in every partition, hold a counter that only grows. Watch notices that one is
+// gone or went back, and has the caller make up for what others remember.
 package store

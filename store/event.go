@@ -17,7 +17,8 @@ func (s *Store) AppendEvents(ctx context.Context, id task.ID, epoch int64, node 
 	for _, e := range events {
 		args = append(args, e.Seq, e.JSON)
 	}
-	last, err := s.run(ctx, "append", []string{s.p.task(id), s.p.events(id)}, args...).Int64()
+	p := s.partitions.task(id)
+	last, err := s.runKept(ctx, p, "append", []string{p.task(id), p.events(id)}, args...).Int64()
 	if err != nil {
 		return 0, err
 	}
@@ -29,22 +30,24 @@ func (s *Store) AppendEvents(ctx context.Context, id task.ID, epoch int64, node 
 
 // NoteProgress writes what events mean for the task; repeating it changes nothing. Effects are owed when the task starts
 // to run by it. ErrStale when the attempt is not the task's current one.
-func (s *Store) NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, effects []task.Effect) error {
+func (s *Store) NoteProgress(ctx context.Context, t task.Task, epoch int64, progress task.Progress, effects []task.Effect) error {
 	_, _, owed, err := encodeChange(task.Change{Effects: effects})
 	if err != nil {
 		return fmt.Errorf("encode progress of task %s: %w", t.ID, err)
 	}
 	end := ""
-	if p.End != nil {
-		b, err := json.Marshal(p.End)
+	if progress.End != nil {
+		b, err := json.Marshal(progress.End)
 		if err != nil {
 			return fmt.Errorf("encode progress of task %s: %w", t.ID, err)
 		}
 		end = string(b)
 	}
-	ok, err := s.run(ctx, "progress",
-		[]string{s.p.task(t.ID), s.p.due(), s.p.work(), s.p.owed(t.Installation), s.p.owedBody(t.Installation), s.p.owing()},
-		string(t.ID), epoch, flag(p.Started), flag(p.Spoke), end, t.Installation, owed).Int()
+	p := s.partitions.task(t.ID)
+	ok, err := s.runKept(ctx, p, "progress",
+		[]string{p.task(t.ID), p.due(), p.work(), p.owed(t.Installation), p.owedBody(t.Installation), p.owing(),
+			p.changed(t.ID)},
+		string(t.ID), epoch, flag(progress.Started), flag(progress.Spoke), end, t.Installation, owed, progress.Last).Int()
 	if err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func flag(b bool) string {
 
 // Events reads up to limit of a task's events with numbers above after, in order.
 func (s *Store) Events(ctx context.Context, id task.ID, after, limit int64) ([]task.Numbered, error) {
-	entries, err := s.rdb.XRangeN(ctx, s.p.events(id), "("+strconv.FormatInt(after, 10)+"-0", "+", limit).Result()
+	entries, err := s.rdb.XRangeN(ctx, s.partitions.task(id).events(id), "("+strconv.FormatInt(after, 10)+"-0", "+", limit).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read events of task %s: %w", id, err)
 	}
@@ -89,7 +92,7 @@ func (s *Store) Conversation(ctx context.Context, project int64, after string, l
 	if after != "" {
 		from = "(" + after
 	}
-	entries, err := s.rdb.XRangeN(ctx, s.p.conversation(project), from, "+", limit).Result()
+	entries, err := s.rdb.XRangeN(ctx, s.partitions.project(project).conversation(project), from, "+", limit).Result()
 	if err != nil {
 		return nil, "", fmt.Errorf("read the conversation of project %d: %w", project, err)
 	}
@@ -109,7 +112,8 @@ func (s *Store) Conversation(ctx context.Context, project int64, after string, l
 // FollowConversation hands over a project's entries from its first on, those that are there and those that come, until
 // ctx ends (nil) or handle fails.
 func (s *Store) FollowConversation(ctx context.Context, project int64, handle func(task.Entry) error) error {
-	return s.tail.follow(ctx, s.p.conversation(project), "0", func(id string, values map[string]any) error {
+	p := s.partitions.project(project)
+	return s.tails[p].follow(ctx, p.conversation(project), "0", func(id string, values map[string]any) error {
 		text, _ := values["entry"].(string)
 		var e task.Entry
 		if err := json.Unmarshal([]byte(text), &e); err != nil {

@@ -13,13 +13,13 @@ import (
 	"sam/task"
 )
 
-// taskLook is how often a followed task is looked at when no stream that grows with it has said anything: a claim and a
-// reason to wait write no stream. It costs one HMGET for each task that somebody follows, and ends when the task is final.
+// taskLook is how often a followed task is looked at when its stream of changes has said nothing: what it has spent grows
+// without a word. It costs one HMGET for each task that somebody follows, and ends when the task is final.
 const taskLook = time.Second
 
 // taskMarks are the fields that differ whenever a task has changed in what a person can see: every script that moves a
 // task leaves the id of its operation, the others one of these.
-var taskMarks = []string{"state", "epoch", "op", "moved", "ended", "head", "first_event", string(task.FieldWaits), string(task.FieldPullURL)}
+var taskMarks = []string{"state", "epoch", "op", "moved", "ended", "head", "first_event", "spent:requests", string(task.FieldWaits), string(task.FieldPullURL)}
 
 // TasksOf reads up to limit of a project's tasks, the newest request first, as its conversation names them. It looks at
 // the last 2,000 entries only.
@@ -54,7 +54,7 @@ func (s *Store) tasks(ctx context.Context, ids []task.ID) ([]task.Task, error) {
 	reads := make([]*redis.MapStringStringCmd, len(ids))
 	if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
-			reads[i] = pipe.HGetAll(ctx, s.p.task(id))
+			reads[i] = pipe.HGetAll(ctx, s.partitions.task(id).task(id))
 		}
 		return nil
 	}); err != nil {
@@ -82,12 +82,8 @@ func (s *Store) FollowTask(ctx context.Context, id task.ID, handle func(task.Tas
 	if err != nil {
 		return err
 	}
-	events, stop, err := s.tail.subscribe(ctx, s.p.events(id))
-	if err != nil {
-		return fmt.Errorf("follow task %s: %w", id, err)
-	}
-	defer stop()
-	said, stop, err := s.tail.subscribe(ctx, s.p.conversation(t.Project))
+	p := s.partitions.task(id)
+	changed, stop, err := s.tails[p].subscribe(ctx, p.changed(id))
 	if err != nil {
 		return fmt.Errorf("follow task %s: %w", id, err)
 	}
@@ -96,7 +92,7 @@ func (s *Store) FollowTask(ctx context.Context, id task.ID, handle func(task.Tas
 	defer look.Stop()
 	var seen []any
 	for open := true; open; {
-		marks, err := s.rdb.HMGet(ctx, s.p.task(id), taskMarks...).Result()
+		marks, err := s.rdb.HMGet(ctx, p.task(id), taskMarks...).Result()
 		if err == nil && !slices.Equal(marks, seen) {
 			seen = marks
 			if t, err = s.Task(ctx, id); err == nil {
@@ -114,8 +110,7 @@ func (s *Store) FollowTask(ctx context.Context, id task.ID, handle func(task.Tas
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, open = <-events:
-		case _, open = <-said:
+		case _, open = <-changed:
 		case <-look.C:
 		}
 	}
@@ -124,7 +119,7 @@ func (s *Store) FollowTask(ctx context.Context, id task.ID, handle func(task.Tas
 
 // EventsLeft is the number of the first and of the last of a task's events that are still in Redis; zeros when none is.
 func (s *Store) EventsLeft(ctx context.Context, id task.ID) (first, last int64, err error) {
-	a, b, err := s.ends(ctx, s.p.events(id))
+	a, b, err := s.ends(ctx, s.partitions.task(id).events(id))
 	if err != nil || a == "" {
 		return 0, 0, err
 	}
@@ -137,7 +132,8 @@ func (s *Store) EventsLeft(ctx context.Context, id task.ID) (first, last int64, 
 // FollowEvents hands over a task's events with numbers above after, those that are there and those that come, until ctx
 // ends (nil) or handle fails.
 func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handle func(task.Numbered) error) error {
-	return s.tail.follow(ctx, s.p.events(id), strconv.FormatInt(after, 10)+"-0", func(entry string, values map[string]any) error {
+	p := s.partitions.task(id)
+	return s.tails[p].follow(ctx, p.events(id), strconv.FormatInt(after, 10)+"-0", func(entry string, values map[string]any) error {
 		seq, err := sequence(entry)
 		if err != nil {
 			return fmt.Errorf("follow events of task %s: %w", id, err)
@@ -152,13 +148,13 @@ func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handl
 
 // ConversationLeft is the position of the first and of the last entry of a project's conversation; "" when it has none.
 func (s *Store) ConversationLeft(ctx context.Context, project int64) (first, last string, err error) {
-	return s.ends(ctx, s.p.conversation(project))
+	return s.ends(ctx, s.partitions.project(project).conversation(project))
 }
 
 // ReadConversation hands over up to limit entries of a project's conversation after a position ("0" for the start), each
 // with its own, in order. A position is "<milliseconds of Redis's clock>-<n>".
 func (s *Store) ReadConversation(ctx context.Context, project int64, after string, limit int64, handle func(string, task.Entry) error) error {
-	entries, err := s.rdb.XRangeN(ctx, s.p.conversation(project), "("+after, "+", limit).Result()
+	entries, err := s.rdb.XRangeN(ctx, s.partitions.project(project).conversation(project), "("+after, "+", limit).Result()
 	return handleEntries(project, entries, err, handle)
 }
 
@@ -168,14 +164,15 @@ func (s *Store) ReadConversationBack(ctx context.Context, project int64, before 
 	if before != "" {
 		to = "(" + before
 	}
-	entries, err := s.rdb.XRevRangeN(ctx, s.p.conversation(project), to, "-", limit).Result()
+	entries, err := s.rdb.XRevRangeN(ctx, s.partitions.project(project).conversation(project), to, "-", limit).Result()
 	return handleEntries(project, entries, err, handle)
 }
 
 // FollowConversationAfter hands over a project's entries after a position, each with its own, those that are there and
 // those that come, until ctx ends (nil) or handle fails.
 func (s *Store) FollowConversationAfter(ctx context.Context, project int64, after string, handle func(string, task.Entry) error) error {
-	return s.tail.follow(ctx, s.p.conversation(project), after, func(position string, values map[string]any) error {
+	p := s.partitions.project(project)
+	return s.tails[p].follow(ctx, p.conversation(project), after, func(position string, values map[string]any) error {
 		return handleEntry(project, position, values, handle)
 	})
 }

@@ -59,7 +59,7 @@ func TestFollowTaskHandsOverEveryStateThatLastsAndEndsWithTheFinalOne(t *testing
 		states = append(states, now.State)
 		switch now.State {
 		case task.Queued:
-			_, err := s.Claim(ctx, now.ID) // no stream grows by it
+			_, err := s.Claim(ctx, now.ID)
 			return err
 		case task.Placing:
 			return s.Move(ctx, now, task.Failed, task.Change{Fields: map[task.Field]string{task.FieldFailure: "no machine"}})

@@ -15,59 +15,88 @@ import (
 
 // EnsureNode writes the record of a node that its provider was asked for; a record that exists is left as it is.
 func (s *Store) EnsureNode(ctx context.Context, n task.Node) error {
-	_, err := s.writeNode(ctx, n.Name, map[string]string{
+	_, _, err := s.writeNode(ctx, n.Name, map[string]string{
 		"name": n.Name, "account": id(n.Account), "provider": n.Provider,
 		"state": string(task.NodeBooting), "slots": strconv.Itoa(n.Slots),
-	}, true, false)
+	}, nodeWrite{isNew: true})
 	return err
 }
 
-// NodeLinked notes that a node's link is up with what it said of itself, and wakes the tasks that wait for a node.
-// task.ErrNotFound when there is no record of it.
-func (s *Store) NodeLinked(ctx context.Context, n task.Node) error {
+// NodeLinked notes that a node's link is up with what it said of itself, and wakes the tasks that wait for a node. It returns
+// the link's epoch: the link before it, whichever process holds that, writes nothing more. task.ErrNotFound when there is
+// no record of the node.
+func (s *Store) NodeLinked(ctx context.Context, n task.Node) (link int64, err error) {
 	mirrors, err := json.Marshal(n.Mirrors)
 	if err != nil {
-		return fmt.Errorf("encode node %s: %w", n.Name, err)
+		return 0, fmt.Errorf("encode node %s: %w", n.Name, err)
 	}
 	return s.changeNode(ctx, n.Name, map[string]string{
 		"state": string(task.NodeReady), "slots": strconv.Itoa(n.Slots), "version": n.Version, "mirrors": string(mirrors),
-		"workspace": n.Workspace,
-	}, true)
+		"workspace": n.Workspace, "process": s.process,
+	}, nodeWrite{lives: true, link: "new"})
 }
 
-// NodeBeat notes that a node lives and that its link is up: another replica, over whose link it came before, may have
-// noted the end of that one later than the beginning of this one. task.ErrNotFound when there is no record of it.
-func (s *Store) NodeBeat(ctx context.Context, name string) error {
-	return s.changeNode(ctx, name, map[string]string{"state": string(task.NodeReady)}, true)
-}
-
-// NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these
-// run out. task.ErrNotFound when there is no record of it.
-func (s *Store) NodeUnlinked(ctx context.Context, name string) error {
-	return s.changeNode(ctx, name, map[string]string{"state": string(task.NodeLost)}, false)
-}
-
-func (s *Store) changeNode(ctx context.Context, name string, fields map[string]string, lives bool) error {
-	written, err := s.writeNode(ctx, name, fields, false, lives)
-	if err == nil && !written {
-		err = fmt.Errorf("node %s: %w", name, task.ErrNotFound)
-	}
+// NodeBeat notes that a node lives, heard over a link. task.ErrStale when a newer link has dialled, task.ErrNotFound when
+// there is no record of the node.
+func (s *Store) NodeBeat(ctx context.Context, name string, link int64) error {
+	_, err := s.changeNode(ctx, name, map[string]string{"state": string(task.NodeReady)}, nodeWrite{lives: true, link: id(link)})
 	return err
 }
 
-func (s *Store) writeNode(ctx context.Context, name string, fields map[string]string, isNew, lives bool) (bool, error) {
+// NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these
+// run out. task.ErrStale when a newer link has dialled, task.ErrNotFound when there is no record of the node.
+func (s *Store) NodeUnlinked(ctx context.Context, name string, link int64) error {
+	_, err := s.changeNode(ctx, name, map[string]string{"state": string(task.NodeLost)}, nodeWrite{link: id(link)})
+	return err
+}
+
+// nodeWrite says how node.lua is to write a record.
+type nodeWrite struct {
+	isNew bool   // make it where there is none; else change one that is there
+	lives bool   // the node was heard now
+	link  string // see node.lua
+}
+
+func (s *Store) changeNode(ctx context.Context, name string, fields map[string]string, w nodeWrite) (link int64, err error) {
+	what, link, err := s.writeNode(ctx, name, fields, w)
+	switch {
+	case err != nil:
+		return 0, err
+	case what == 0:
+		return 0, fmt.Errorf("node %s: %w", name, task.ErrNotFound)
+	case what == 3:
+		return 0, fmt.Errorf("link %s of node %s, where %d is the newest: %w", w.link, name, link, task.ErrStale)
+	}
+	return link, nil
+}
+
+func (s *Store) writeNode(ctx context.Context, name string, fields map[string]string, w nodeWrite) (what, link int64, err error) {
 	encoded, err := json.Marshal(fields)
 	if err != nil {
-		return false, fmt.Errorf("encode node %s: %w", name, err)
+		return 0, 0, fmt.Errorf("encode node %s: %w", name, err)
 	}
-	written, err := s.run(ctx, "node", []string{s.p.node(name), s.p.nodes(), s.p.work(), s.p.starved()},
-		name, encoded, flag(isNew), flag(lives)).Int()
-	return written == 1, err
+	p := s.partitions.node(name)
+	answer, err := s.run(ctx, "node", []string{p.node(name), p.nodes()}, name, encoded, flag(w.isNew), flag(w.lives), w.link).Slice()
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(answer) != 2 {
+		return 0, 0, fmt.Errorf("run node.lua: %d answers", len(answer))
+	}
+	what, _ = answer[0].(int64)
+	text, _ := answer[1].(string)
+	if link, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return 0, 0, fmt.Errorf("run node.lua: the link's epoch %q: %w", text, err)
+	}
+	if what == 2 {
+		err = s.rouse(ctx, 0)
+	}
+	return what, link, err
 }
 
 // Nodes lists every node with the tasks it has, by name.
 func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
-	names, err := s.rdb.SMembers(ctx, s.p.nodes()).Result()
+	names, err := s.members(ctx, partition.nodes)
 	if err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
@@ -82,7 +111,8 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 	}
 	if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, name := range names {
-			reads[i] = read{pipe.HGetAll(ctx, s.p.node(name)), pipe.SMembers(ctx, s.p.nodeTasks(name))}
+			p := s.partitions.node(name)
+			reads[i] = read{pipe.HGetAll(ctx, p.node(name)), pipe.HKeys(ctx, p.slots(name))}
 		}
 		return nil
 	}); err != nil {
@@ -125,46 +155,4 @@ func decodeNode(r map[string]string) (task.Node, error) {
 		}
 	}
 	return n, nil
-}
-
-func encodeCommand(c task.Command) (string, error) {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("encode command %s: %w", c, err)
-	}
-	return string(b), nil
-}
-
-// Command appends a command to a node's stream.
-func (s *Store) Command(ctx context.Context, node string, c task.Command) error {
-	frame, err := encodeCommand(c)
-	if err != nil {
-		return err
-	}
-	if err := s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.p.commands(node), Values: []any{"frame", frame}}).Err(); err != nil {
-		return fmt.Errorf("send %s to node %s: %w", c, node, err)
-	}
-	return nil
-}
-
-// FollowCommands hands over every command to a node that it has not confirmed, then each new one as it comes, until ctx
-// ends or handle fails.
-func (s *Store) FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error {
-	return s.tail.follow(ctx, s.p.commands(node), "0", func(entryID string, values map[string]any) error {
-		text, _ := values["frame"].(string)
-		var c task.Command
-		if err := json.Unmarshal([]byte(text), &c); err != nil {
-			return fmt.Errorf("decode command %s to node %s: %w", entryID, node, err)
-		}
-		c.ID = entryID
-		return handle(c)
-	})
-}
-
-// ConfirmCommand forgets a command that the node has taken in.
-func (s *Store) ConfirmCommand(ctx context.Context, node, command string) error {
-	if err := s.rdb.XDel(ctx, s.p.commands(node), command).Err(); err != nil {
-		return fmt.Errorf("confirm command %s of node %s: %w", command, node, err)
-	}
-	return nil
 }

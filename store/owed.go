@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,66 +10,117 @@ import (
 	"sam/task"
 )
 
-// holdOwed is how long a taken effect is hidden from other deliverers; one that dies gives it back after this.
+// holdOwed is how long a taken effect is hidden from other deliverers; one that dies gives it back after this. It is
+// longer than a deliverer is at one effect.
 const holdOwed = 60 * time.Second
 
-// Owe records effects that no task's step carries: a reply to someone whose comment made no task.
+// Owe records effects of one project that no task's step carries: a reply to someone whose comment made no task.
 func (s *Store) Owe(ctx context.Context, installation int64, effects ...task.Effect) error {
+	return s.OweLater(ctx, installation, 0, effects...)
+}
+
+// OweLater records effects of one project that are due after a while.
+func (s *Store) OweLater(ctx context.Context, installation int64, after time.Duration, effects ...task.Effect) error {
+	if len(effects) == 0 {
+		return nil
+	}
+	body, err := task.ParseEffect(effects[0])
+	if err != nil {
+		return err
+	}
+	p := s.partitions.project(body.Project)
 	_, _, encoded, err := encodeChange(task.Change{Effects: effects})
 	if err != nil {
 		return fmt.Errorf("encode what is owed to installation %d: %w", installation, err)
 	}
-	return s.run(ctx, "owe",
-		[]string{s.p.owed(installation), s.p.owedBody(installation), s.p.owing(), s.p.work()}, installation, encoded).Err()
+	return s.runKept(ctx, p, "owe",
+		[]string{p.owed(installation), p.owedBody(installation), p.owing(), p.work()},
+		installation, encoded, after.Milliseconds()).Err()
 }
 
-// Owing lists the installations that something is owed to, due or not.
-func (s *Store) Owing(ctx context.Context) ([]int64, error) {
-	members, err := s.rdb.SMembers(ctx, s.p.owing()).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list installations that are owed to: %w", err)
-	}
-	installations := make([]int64, 0, len(members))
-	for _, m := range members {
-		n, err := strconv.ParseInt(m, 10, 64)
+// Owing lists to whom something is owed, due or not.
+func (s *Store) Owing(ctx context.Context) ([]task.OwedTo, error) {
+	var owing []task.OwedTo
+	for _, p := range s.partitions.all() {
+		members, err := s.rdb.SMembers(ctx, p.owing()).Result()
 		if err != nil {
-			return nil, fmt.Errorf("list installations that are owed to: %q: %w", m, err)
+			return nil, fmt.Errorf("list installations that are owed to: %w", err)
 		}
-		installations = append(installations, n)
+		for _, m := range members {
+			n, err := strconv.ParseInt(m, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("list installations that are owed to: %q: %w", m, err)
+			}
+			owing = append(owing, task.OwedTo{Partition: string(p), Installation: n})
+		}
 	}
-	return installations, nil
+	return owing, nil
 }
 
-// TakeOwed takes up to limit effects that are due to an installation and hides them from others for a minute.
-func (s *Store) TakeOwed(ctx context.Context, installation int64, limit int) ([]task.Owed, error) {
-	flat, err := s.run(ctx, "take", []string{s.p.owed(installation), s.p.owedBody(installation), s.p.owing()},
-		limit, holdOwed.Milliseconds(), installation).StringSlice()
+// TakeOwed takes the most urgent effect that is due to an installation and hides it from others for a minute.
+// task.ErrNotFound when nothing is due.
+func (s *Store) TakeOwed(ctx context.Context, to task.OwedTo) (task.Owed, error) {
+	p, hold := partition(to.Partition), operation()
+	parts, err := s.run(ctx, "take", []string{p.owed(to.Installation), p.owedBody(to.Installation), p.owing()},
+		holdOwed.Milliseconds(), to.Installation, urgencies(), hold).StringSlice()
 	if err != nil {
-		return nil, err
+		return task.Owed{}, err
 	}
-	effects := make([]task.Owed, 0, len(flat)/4)
-	for ; len(flat) >= 4; flat = flat[4:] {
-		attempts, err := strconv.Atoi(flat[3])
-		if err != nil {
-			return nil, fmt.Errorf("take what is owed to installation %d: attempts %q: %w", installation, flat[3], err)
-		}
-		effects = append(effects, task.Owed{
-			Effect:       task.Effect{Target: flat[0], Body: flat[1]},
-			Installation: installation, Version: flat[2], Attempts: attempts,
-		})
+	if len(parts) != 4 {
+		return task.Owed{}, fmt.Errorf("what is owed to installation %d: %w", to.Installation, task.ErrNotFound)
 	}
-	return effects, nil
+	attempts, err := strconv.Atoi(parts[3])
+	if err != nil {
+		return task.Owed{}, fmt.Errorf("take what is owed to installation %d: attempts %q: %w", to.Installation, parts[3], err)
+	}
+	owed := task.Owed{
+		Effect: task.Effect{Target: parts[0], Body: parts[1]},
+		OwedTo: to, Version: parts[2], Attempts: attempts, Hold: hold,
+	}
+	if !protects("owed") {
+		_ = s.Settle(ctx, owed, 0) // before it is delivered: if that fails nobody knows of it any more
+	}
+	return owed, nil
 }
 
-// Settle closes an effect that was delivered. When a newer version came meanwhile, that one is due at once.
-func (s *Store) Settle(ctx context.Context, o task.Owed) error { return s.settle(ctx, o, "") }
+// urgencies is the urgency of each kind of effect as take.lua reads it.
+func urgencies() string {
+	all := map[task.EffectKind]int{}
+	for _, k := range task.EffectKinds() {
+		all[k] = k.Urgency()
+	}
+	encoded, err := json.Marshal(all)
+	if err != nil { // a map of words to numbers always encodes
+		panic(err)
+	}
+	return string(encoded)
+}
 
-// PutOff has an effect that was not delivered come back after a time.
+// Settle closes an effect that was delivered. For the quiet time nothing newer is told of its target, so that a burst is
+// told once; a task's last word does not wait for it. task.ErrStale when somebody else has taken or delivered the effect
+// meanwhile: then it may have been delivered twice.
+func (s *Store) Settle(ctx context.Context, o task.Owed, quiet time.Duration) error {
+	return s.letGo(ctx, o, "done", quiet)
+}
+
+// PutOff has an effect that was not delivered come back after a time. task.ErrStale as for Settle.
 func (s *Store) PutOff(ctx context.Context, o task.Owed, after time.Duration) error {
-	return s.settle(ctx, o, strconv.FormatInt(max(1, after.Milliseconds()), 10))
+	return s.letGo(ctx, o, "later", after)
 }
 
-func (s *Store) settle(ctx context.Context, o task.Owed, after string) error {
-	return s.run(ctx, "settle", []string{s.p.owed(o.Installation), s.p.owedBody(o.Installation)},
-		o.Target, o.Version, after).Err()
+// GiveBack lets an effect go that was not tried: it is due as it was, and not counted as an attempt. task.ErrStale as
+// for Settle.
+func (s *Store) GiveBack(ctx context.Context, o task.Owed) error { return s.letGo(ctx, o, "back", 0) }
+
+func (s *Store) letGo(ctx context.Context, o task.Owed, how string, after time.Duration) error {
+	p := partition(o.Partition)
+	still, err := s.run(ctx, "settle", []string{p.owed(o.Installation), p.owedBody(o.Installation)},
+		o.Target, o.Version, o.Hold, how, after.Milliseconds()).Int()
+	if err != nil {
+		return err
+	}
+	if still != 1 {
+		return fmt.Errorf("let go of %s, owed to installation %d: %w", o.Target, o.Installation, task.ErrStale)
+	}
+	return nil
 }

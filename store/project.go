@@ -23,13 +23,14 @@ func (s *Store) SaveProject(ctx context.Context, p task.Project) error {
 		return err
 	}
 	moved := err == nil && before.Installation != p.Installation
+	in := s.partitions.project(p.ID)
 	_, err = s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		if moved {
-			pipe.SRem(ctx, s.p.installation(before.Installation), p.ID)
+			pipe.SRem(ctx, in.installation(before.Installation), p.ID)
 		}
-		pipe.Set(ctx, s.p.project(p.ID), encoded, 0)
-		pipe.SAdd(ctx, s.p.projects(), p.ID)
-		pipe.SAdd(ctx, s.p.installation(p.Installation), p.ID)
+		pipe.Set(ctx, in.project(p.ID), encoded, 0)
+		pipe.SAdd(ctx, in.projects(), p.ID)
+		pipe.SAdd(ctx, in.installation(p.Installation), p.ID)
 		return nil
 	})
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *Store) SaveProject(ctx context.Context, p task.Project) error {
 
 // Project reads a project by GitHub's id of its repository; task.ErrNotFound when SAM is not installed there.
 func (s *Store) Project(ctx context.Context, project int64) (task.Project, error) {
-	encoded, err := s.rdb.Get(ctx, s.p.project(project)).Bytes()
+	encoded, err := s.rdb.Get(ctx, s.partitions.project(project).project(project)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return task.Project{}, fmt.Errorf("project %d: %w", project, task.ErrNotFound)
 	}
@@ -56,16 +57,16 @@ func (s *Store) Project(ctx context.Context, project int64) (task.Project, error
 
 // Projects lists every project.
 func (s *Store) Projects(ctx context.Context) ([]task.Project, error) {
-	return s.projectsIn(ctx, s.p.projects())
+	return s.projectsIn(ctx, partition.projects)
 }
 
 // InstallationProjects lists the projects of one installation of the App.
 func (s *Store) InstallationProjects(ctx context.Context, installation int64) ([]task.Project, error) {
-	return s.projectsIn(ctx, s.p.installation(installation))
+	return s.projectsIn(ctx, func(p partition) string { return p.installation(installation) })
 }
 
-func (s *Store) projectsIn(ctx context.Context, set string) ([]task.Project, error) {
-	members, err := s.rdb.SMembers(ctx, set).Result()
+func (s *Store) projectsIn(ctx context.Context, set func(partition) string) ([]task.Project, error) {
+	members, err := s.members(ctx, set)
 	if err != nil {
 		return nil, fmt.Errorf("list projects: %w", err)
 	}
@@ -76,6 +77,9 @@ func (s *Store) projectsIn(ctx context.Context, set string) ([]task.Project, err
 			return nil, fmt.Errorf("list projects: %q is no id: %w", m, err)
 		}
 		p, err := s.Project(ctx, n)
+		if errors.Is(err, task.ErrNotFound) {
+			continue // removed since
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -86,10 +90,11 @@ func (s *Store) projectsIn(ctx context.Context, set string) ([]task.Project, err
 
 // RemoveProject forgets that the App is installed on a repository. Its tasks and its conversation stay.
 func (s *Store) RemoveProject(ctx context.Context, p task.Project) error {
+	in := s.partitions.project(p.ID)
 	_, err := s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.SRem(ctx, s.p.installation(p.Installation), p.ID)
-		pipe.SRem(ctx, s.p.projects(), p.ID)
-		pipe.Del(ctx, s.p.project(p.ID))
+		pipe.SRem(ctx, in.installation(p.Installation), p.ID)
+		pipe.SRem(ctx, in.projects(), p.ID)
+		pipe.Del(ctx, in.project(p.ID))
 		return nil
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ func loadScripts() (scripts, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[entry.Name()] = redis.NewScript(string(prelude) + string(body))
+		all[entry.Name()] = redis.NewScript(string(prelude) + protected(string(body)))
 	}
 	return all, nil
 }

@@ -3,11 +3,12 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,29 +17,24 @@ import (
 	"sam/task"
 )
 
-// schemaVersion is the version of the layout of keys.go that this build reads and writes.
-const schemaVersion = "1"
-
-// Options say how to reach Redis.
-type Options struct {
-	Addresses  []string // host:port, or one path of a unix socket
-	Username   string
-	Password   string
-	TLS        bool
-	AllowLossy bool // start although Redis is not set to keep what it acknowledged
-}
-
 // Store is SAM's state. It is safe for concurrent use. Close it once.
 type Store struct {
-	rdb     *redis.Client
-	options Options
-	scripts scripts
-	process string // names this process in streams
-	p       partition
-	tail    *tail
+	rdb        redis.UniversalClient
+	options    Options
+	scripts    scripts
+	process    string // names this process in streams
+	partitions partitions
+	tails      map[partition]*tail // one each, fixed from the start
+
+	installation string              // SAM's own id of the data
+	seen         map[string]standing // the records, as Open and then Watch last saw them
+	lost         atomic.Pointer[string]
+	replication  replication
+	memory       memory
 
 	mu      sync.Mutex
-	readers []*redis.Client
+	readers []redis.UniversalClient
+	follows redis.UniversalClient // the tails' reader, once anybody follows anything
 }
 
 // Open connects, checks that Redis keeps what it acknowledges (see the shipped configuration in deploy/redis.conf), and
@@ -49,12 +45,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("load scripts: %w", err)
 	}
 	redis.SetLogger(libraryLog{}) // a setting of the library's for the whole process; every store sets the same
-	s := &Store{options: o, scripts: all, process: strings.ToLower(rand.Text()[:8]), p: onlyPartition}
-	s.rdb = redis.NewClient(s.clientOptions())
+	s := &Store{options: o, scripts: all, process: strings.ToLower(rand.Text()[:8]), partitions: o.Mode.partitions(), seen: map[string]standing{}}
+	if s.rdb, err = o.connect(0); err != nil {
+		return nil, err
+	}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.rdb.Close())
 	}
-	s.tail = newTail(s)
+	s.tails = map[partition]*tail{}
+	for _, p := range s.partitions.all() {
+		s.tails[p] = newTail(s, p)
+	}
 	return s, nil
 }
 
@@ -66,43 +67,51 @@ func (libraryLog) Printf(ctx context.Context, format string, v ...any) {
 	zerolog.Ctx(ctx).Debug().Msgf("go-redis: "+format, v...)
 }
 
-func (s *Store) clientOptions() *redis.Options {
-	o := &redis.Options{
-		Addr:                  s.options.Addresses[0],
-		Username:              s.options.Username,
-		Password:              s.options.Password,
-		ContextTimeoutEnabled: true,
-		ClientName:            "sam",
-		DisableIdentity:       true,
+// reader returns a client of its own for blocking reads of n partitions; closing it is the way to end a read that blocks,
+// since go-redis does not interrupt one for its context.
+func (s *Store) reader(n int) (redis.UniversalClient, error) {
+	client, err := s.options.connect(n)
+	if err != nil {
+		return nil, err
 	}
-	if strings.HasPrefix(o.Addr, "/") {
-		o.Network = "unix"
-	}
-	if s.options.TLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	return o
-}
-
-// reader returns a client of its own for blocking reads; closing it is the way to end a read that blocks, since go-redis
-// does not interrupt one for its context.
-func (s *Store) reader() *redis.Client {
-	o := s.clientOptions()
-	o.PoolSize = 1
-	o.MaxRetries = -1
-	o.ReadTimeout = 30 * time.Second
-	client := redis.NewClient(o)
 	s.mu.Lock()
 	s.readers = append(s.readers, client)
 	s.mu.Unlock()
-	return client
+	return client, nil
+}
+
+// followReader returns the client with which all tails read.
+func (s *Store) followReader() (redis.UniversalClient, error) {
+	s.mu.Lock()
+	client := s.follows
+	s.mu.Unlock()
+	if client != nil {
+		return client, nil
+	}
+	client, err := s.reader(int(s.partitions))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.follows == nil {
+		s.follows = client
+	} // else another tail was as quick: this one is closed unused, with the store
+	return s.follows, nil
+}
+
+func (s *Store) closeReader(client redis.UniversalClient) {
+	s.mu.Lock()
+	s.readers = slices.DeleteFunc(s.readers, func(c redis.UniversalClient) bool { return c == client })
+	s.mu.Unlock()
+	_ = client.Close() // closed already when the store is
 }
 
 func (s *Store) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := s.rdb.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("reach Redis at %s: %w", s.options.Addresses[0], err)
+		return fmt.Errorf("reach Redis at %s: %w", strings.Join(s.options.Addresses, ", "), s.options.explain(err))
 	}
 	if err := s.checkDurability(ctx); err != nil {
 		if !s.options.AllowLossy {
@@ -110,38 +119,14 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("Redis may lose what it acknowledged; going on because it was asked for")
 	}
-	if _, err := s.rdb.HSetNX(ctx, keyMeta, "schema", schemaVersion).Result(); err != nil {
-		return fmt.Errorf("write meta: %w", err)
-	}
-	if err := s.rdb.HSetNX(ctx, keyMeta, "installation", strings.ToLower(rand.Text()[:12])).Err(); err != nil {
-		return fmt.Errorf("write meta: %w", err)
-	}
-	schema, err := s.rdb.HGet(ctx, keyMeta, "schema").Result()
+	lost, err := s.openMeta(ctx)
 	if err != nil {
-		return fmt.Errorf("read meta: %w", err)
+		return err
 	}
-	if schema != schemaVersion {
-		return fmt.Errorf("the data in Redis has schema %s and this release of SAM reads %s: start the release that wrote it", schema, schemaVersion)
+	if lost != "" {
+		s.lost.Store(&lost)
 	}
-	return nil
-}
-
-// checkDurability compares Redis's settings with what the promises need.
-func (s *Store) checkDurability(ctx context.Context) error {
-	want := [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"}}
-	var wrong []string
-	for _, w := range want {
-		got, err := s.rdb.ConfigGet(ctx, w[0]).Result()
-		if err != nil {
-			return fmt.Errorf("ask Redis for its %s: %w (allow CONFIG GET, or set redis.allow_lossy when you are sure)", w[0], err)
-		}
-		if got[w[0]] != w[1] {
-			wrong = append(wrong, fmt.Sprintf("%s is %q and must be %q", w[0], got[w[0]], w[1]))
-		}
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("redis would lose accepted work: %s (see deploy/redis.conf, or set redis.allow_lossy to go on all the same)", strings.Join(wrong, "; "))
-	}
+	s.countReplicas(ctx)
 	return nil
 }
 
@@ -150,23 +135,24 @@ func (s *Store) Process() string { return s.process }
 
 // Close ends every blocking read and the connections. What waits for a read returns.
 func (s *Store) Close() error {
+	for _, t := range s.tails {
+		t.close()
+	}
 	s.mu.Lock()
 	readers := s.readers
 	s.readers = nil
 	s.mu.Unlock()
-	s.tail.close()
 	var errs []error
 	for _, client := range readers {
 		if err := client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
-	s.tail.wg.Wait()
+	for _, t := range s.tails {
+		t.wg.Wait()
+	}
 	return errors.Join(append(errs, s.rdb.Close())...)
 }
-
-// Healthy returns nil when Redis answers.
-func (s *Store) Healthy(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
 
 // operation names one call of a script, so that a repetition by the client is seen as such.
 func operation() string { return rand.Text() }

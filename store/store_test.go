@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -15,7 +16,15 @@ import (
 	"sam/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Tests that kill servers or look at idle ones wait much more than they work: more of them run at once than there are
+// processors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // open gives a test a redis-server of its own, or what stands in for it, and a store on it.
 func open(t *testing.T) (*store.Store, *redis.Server) {
@@ -84,7 +93,7 @@ func linkNode(t *testing.T, s *store.Store, slots int) {
 	if err := s.EnsureNode(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.NodeLinked(t.Context(), n); err != nil {
+	if _, err := s.NodeLinked(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,21 +8,21 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 )
 
 // tailBlock is how long the tail waits in one read. It is woken sooner when the set of streams changes, so it only
 // bounds how many commands an idle process makes.
-const tailBlock = 2 * time.Second
+const tailBlock = 5 * time.Second
 
 // errClosed ends followers when the store is closed.
 var errClosed = errors.New("the store is closed")
 
-// tail tells any number of followers that a stream has grown, with one blocking reader for the process: a reader each
-// would cost a connection each. go-redis cannot interrupt a blocking read when the set of streams changes, so the set
+// tail tells any number of followers that a stream of its partition has grown, with one blocking reader for the process: a
+// reader each would cost a connection each. It has a reader only once somebody follows. go-redis cannot interrupt a blocking read when the set of streams changes, so the set
 // has one more stream in it, the process's own, and whoever changes the set writes there.
 type tail struct {
 	store *Store
+	p     partition
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -38,8 +38,8 @@ type watched struct {
 	signals map[chan struct{}]struct{}
 }
 
-func newTail(s *Store) *tail {
-	return &tail{store: s, watched: map[string]*watched{}, stopped: make(chan struct{})}
+func newTail(s *Store, p partition) *tail {
+	return &tail{store: s, p: p, watched: map[string]*watched{}, stopped: make(chan struct{})}
 }
 
 // follow hands over a stream's entries after the given id, those that are there and those that come, until ctx ends
@@ -108,10 +108,15 @@ func (t *tail) subscribe(ctx context.Context, stream string) (<-chan struct{}, f
 			t.forget(stream, signal)
 			return nil, nil, err
 		}
-	} else {
+	} else { // it outlives its first follower and ends with the store, or when nobody follows any more
+		client, err := t.store.followReader()
+		if err != nil {
+			t.forget(stream, signal)
+			return nil, nil, err
+		}
 		t.reading = true
 		t.wg.Add(1)
-		go t.read(context.WithoutCancel(ctx)) // it outlives its first follower and ends with the store
+		go t.read(context.WithoutCancel(ctx), client)
 	}
 	return signal, func() {
 		t.mu.Lock()
@@ -133,7 +138,7 @@ func (t *tail) forget(stream string, signal chan struct{}) {
 
 // poke ends the reader's present wait.
 func (t *tail) poke(ctx context.Context) error {
-	wake := t.store.p.wake(t.store.process)
+	wake := t.p.wake(t.store.process)
 	_, err := t.store.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.XAdd(ctx, &redis.XAddArgs{Stream: wake, MaxLen: 1, Values: []any{"w", "1"}})
 		pipe.Expire(ctx, wake, time.Hour) // what a killed process leaves behind
@@ -142,28 +147,38 @@ func (t *tail) poke(ctx context.Context) error {
 	return err
 }
 
-func (t *tail) read(ctx context.Context) {
+func (t *tail) read(ctx context.Context, client redis.UniversalClient) {
 	defer t.wg.Done()
-	client := t.store.reader()
-	wake, woken := t.store.p.wake(t.store.process), "$"
-	defer client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends a rest; a blocking read ends with its client
+		select {
+		case <-t.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	wake, woken := t.p.wake(t.store.process), "0-0"
+	trouble := trouble{what: "reading streams that are followed", partition: t.p}
 	for !t.isClosed() {
 		names, ids := []string{wake}, []string{woken}
 		t.mu.Lock()
+		if len(t.watched) == 0 {
+			t.reading = false // the next follower starts another
+			t.mu.Unlock()
+			break
+		}
 		for name, w := range t.watched {
 			names, ids = append(names, name), append(ids, w.seen)
 		}
 		t.mu.Unlock()
-		grown, err := client.XRead(ctx, &redis.XReadArgs{Streams: append(names, ids...), Count: 100, Block: tailBlock}).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			if t.isClosed() {
-				break
-			}
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("reading streams failed; trying again")
-			select {
-			case <-t.stopped:
-			case <-time.After(200 * time.Millisecond):
-			}
+		within, cancel := context.WithTimeout(ctx, tailBlock+answerWithin)
+		grown, err := client.XRead(within, &redis.XReadArgs{Streams: append(names, ids...), Count: 100, Block: tailBlock}).Result()
+		cancel()
+		if errors.Is(err, redis.Nil) {
+			err = nil
+		}
+		if trouble.rest(ctx, err) {
 			continue
 		}
 		t.mu.Lock()

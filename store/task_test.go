@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -116,21 +115,38 @@ func TestANodeTakesNoMoreThanItsSlotsAndOneAccount(t *testing.T) {
 	}
 }
 
-func TestANodeThatBeatsIsReadyThoughAnOlderLinksEndWasNotedLater(t *testing.T) {
+func TestWhatComesOverAnOlderLinkOfANodeWritesNothing(t *testing.T) {
 	s, _ := open(t)
 	linkNode(t, s, 1)
-	for _, step := range []struct {
-		note func(context.Context, string) error
-		want task.NodeState
-	}{{s.NodeUnlinked, task.NodeLost}, {s.NodeBeat, task.NodeReady}} {
-		if err := step.note(t.Context(), "local"); err != nil {
-			t.Fatal(err)
-		}
-		nodes, err := s.Nodes(t.Context())
-		if err != nil || len(nodes) != 1 || nodes[0].State != step.want {
-			t.Errorf("nodes %+v, %v; want one that is %s", nodes, err, step.want)
+	state := func(want task.NodeState) {
+		t.Helper()
+		if nodes, err := s.Nodes(t.Context()); err != nil || len(nodes) != 1 || nodes[0].State != want {
+			t.Errorf("nodes %+v, %v; want one that is %s", nodes, err, want)
 		}
 	}
+	older, err := s.NodeLinked(t.Context(), task.Node{Name: "local", Slots: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, err := s.NodeLinked(t.Context(), task.Node{Name: "local", Slots: 1}) // by another replica
+	if err != nil || newer <= older {
+		t.Fatalf("link %d after %d, %v", newer, older, err)
+	}
+	if err := s.NodeUnlinked(t.Context(), "local", older); !errors.Is(err, task.ErrStale) {
+		t.Errorf("the end of the older link: %v", err)
+	}
+	state(task.NodeReady)
+	if err := s.NodeUnlinked(t.Context(), "local", newer); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.NodeBeat(t.Context(), "local", older); !errors.Is(err, task.ErrStale) {
+		t.Errorf("a beat over the older link: %v", err)
+	}
+	state(task.NodeLost)
+	if err := s.NodeBeat(t.Context(), "local", newer); err != nil {
+		t.Errorf("a beat over the newest link: %v", err)
+	}
+	state(task.NodeReady)
 }
 
 func TestEventsAreStoredOnceInOrderWithoutGaps(t *testing.T) {

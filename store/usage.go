@@ -14,7 +14,7 @@ func (s *Store) RecordUsage(ctx context.Context, id task.ID, epoch int64, u task
 }
 
 func (s *Store) recordUsage(ctx context.Context, id task.ID, epoch int64, u task.Usage, operation string) error {
-	ok, err := s.run(ctx, "usage", []string{s.p.task(id)},
+	ok, err := s.run(ctx, "usage", []string{s.partitions.task(id).task(id)},
 		epoch, operation, u.Input, u.Output, u.CacheRead, u.CacheWrite, u.MicroUSD).Int()
 	if err != nil {
 		return err

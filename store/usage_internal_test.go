@@ -42,7 +42,7 @@ func TestOneOperationThatIsSentTwiceIsCountedOnce(t *testing.T) {
 	if err != nil || got.Spent.Input != 30 || got.Spent.Requests != 103 {
 		t.Errorf("spent %+v, %v", got.Spent, err)
 	}
-	ops, err := s.rdb.HGet(t.Context(), s.p.task(spec.ID), "spent:ops").Result()
+	ops, err := s.rdb.HGet(t.Context(), s.partitions.task(spec.ID).task(spec.ID), "spent:ops").Result()
 	if err != nil || len(ops) > 32*27 {
 		t.Errorf("%d bytes of operations, %v", len(ops), err)
 	}

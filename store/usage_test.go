@@ -1,9 +1,12 @@
 package store_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"sam/task"
 )
@@ -69,5 +72,26 @@ func TestRequestsAtTheSameTimeAreAllCounted(t *testing.T) {
 	all.Wait()
 	if got := read(t, s, sp.ID).Spent; got.Requests != 100 || got.Output != 200 {
 		t.Errorf("spent %+v", got)
+	}
+}
+
+func TestWhoeverFollowsATaskHearsWhatItSpends(t *testing.T) {
+	s, _ := open(t)
+	sp := spec(1)
+	create(t, s, sp)
+	c := claim(t, s, sp.ID)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var heard []int64
+	err := s.FollowTask(ctx, sp.ID, func(now task.Task) error {
+		heard = append(heard, now.Spent.Requests)
+		if len(heard) == 3 {
+			cancel()
+			return nil
+		}
+		return s.RecordUsage(ctx, sp.ID, c.Epoch, task.Usage{Output: 2}) // neither a state nor a stream changes by it
+	})
+	if err != nil || !slices.Equal(heard, []int64{0, 1, 2}) {
+		t.Errorf("heard of %v requests, %v", heard, err)
 	}
 }

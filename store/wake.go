@@ -11,7 +11,7 @@ import (
 
 // Wake has somebody look at a task soon.
 func (s *Store) Wake(ctx context.Context, id task.ID) error {
-	err := s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.p.work(), MaxLen: 10_000, Approx: true, Values: []any{"kind", "task", "id", string(id)}}).Err()
+	err := s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.partitions.task(id).work(), MaxLen: 10_000, Approx: true, Values: []any{"kind", "task", "id", string(id)}}).Err()
 	if err != nil {
 		return fmt.Errorf("wake task %s: %w", id, err)
 	}

@@ -4,11 +4,11 @@
 -- ARGV: 1 epoch  2 node  then for each event: its number, its JSON
 -- Returns the number of the last event stored, or -1 when the epoch is stale or the task is not with that node.
 local state = redis.call('HGET', KEYS[1], 'state')
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] or redis.call('HGET', KEYS[1], 'node') ~= ARGV[2]
-  or not (state == 'preparing' or state == 'running' or state == 'waiting') then
-  return -1
-end
-local last = tonumber(redis.call('HGET', KEYS[1], 'last'))
+local epoch, node = redis.call('HGET', KEYS[1], 'epoch'), redis.call('HGET', KEYS[1], 'node')
+if epoch ~= ARGV[1] or node ~= ARGV[2] then return -1 end -- protects: fence
+if not (state == 'preparing' or state == 'running' or state == 'waiting') then return -1 end
+local before = tonumber(redis.call('HGET', KEYS[1], 'last'))
+local last = before
 local at = int(now())
 for i = 3, #ARGV, 2 do
   local seq = tonumber(ARGV[i])
@@ -17,5 +17,5 @@ for i = 3, #ARGV, 2 do
     last = seq
   end
 end
-redis.call('HSET', KEYS[1], 'last', int(last))
+if last > before then redis.call('HSET', KEYS[1], 'last', int(last), 'progressed', at) end
 return last

@@ -1,7 +1,7 @@
 -- move.lua takes a task from one state to another, or writes fields of it in place, with the conversation's entry and
 -- the effects owed. The caller has checked the move against the table; the script checks that nothing changed since.
--- KEYS: 1 task  2 thread  3 due  4 work  5 conversation  6 owed  7 owedbody  8 owing  9 nodetasks of the task's node
---       10 commands of the task's node  11 starved
+-- KEYS: 1 task  2 thread  3 due  4 work  5 conversation  6 owed  7 owedbody  8 owing  9 commands to the task's node
+--       10 starved  11 changed
 -- ARGV: 1 id  2 from  3 to  4 epoch  5 fields  6 entry  7 installation  8 effects  9 operation id
 --       10 milliseconds from now until it is due, '' to leave that  11 '1' to let go of the lease in placing until a
 --       slot is free
@@ -10,7 +10,7 @@
 local state = redis.call('HGET', KEYS[1], 'state')
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if redis.call('HGET', KEYS[1], 'moved') == ARGV[9] then return 1 end
-if state ~= ARGV[2] or epoch ~= ARGV[4] then return 0 end
+if state ~= ARGV[2] or epoch ~= ARGV[4] then return 0 end -- protects: fence
 local at = now()
 set(KEYS[1], ARGV[5])
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'moved', ARGV[9])
@@ -20,24 +20,23 @@ if ARGV[10] ~= '' then
 end
 if ARGV[11] == '1' then
   redis.call('HSET', KEYS[1], 'lease_owner', '')
-  redis.call('ZADD', KEYS[11], 'NX', int(at), ARGV[1])
+  redis.call('ZADD', KEYS[10], 'NX', int(at), ARGV[1])
 end
 if ARGV[3] == 'succeeded' or ARGV[3] == 'failed' or ARGV[3] == 'cancelled' then
   redis.call('HSET', KEYS[1], 'lease_owner', '')
   redis.call('ZREM', KEYS[3], ARGV[1])
-  redis.call('ZREM', KEYS[11], ARGV[1])
+  redis.call('ZREM', KEYS[10], ARGV[1])
   redis.call('ZREM', KEYS[2], redis.call('HGET', KEYS[1], 'member'))
-  redis.call('SREM', KEYS[9], ARGV[1])
   local nextMember = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
   if nextMember then
     wake(KEYS[4], 'task', string.sub(nextMember, string.find(nextMember, ':', 1, true) + 1))
   end
   if ARGV[12] ~= '' then
-    redis.call('XADD', KEYS[10], '*', 'frame', ARGV[12])
+    redis.call('XADD', KEYS[9], '*', 'frame', ARGV[12])
   end
-  local starved = redis.call('ZRANGE', KEYS[11], 0, 0)[1]
-  if starved then wake(KEYS[4], 'task', starved) end
 end
 say(KEYS[5], ARGV[6], at)
-owe(KEYS[6], KEYS[7], KEYS[8], KEYS[4], ARGV[7], ARGV[8], at)
+local final = ARGV[3] == 'succeeded' or ARGV[3] == 'failed' or ARGV[3] == 'cancelled'
+owe(KEYS[6], KEYS[7], KEYS[8], KEYS[4], ARGV[7], ARGV[8], at, final)
+changed(KEYS[11])
 return 1

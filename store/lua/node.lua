@@ -1,15 +1,23 @@
--- node.lua writes a node's record.
--- KEYS: 1 node  2 nodes  3 work  4 starved
+-- node.lua writes a node's record. A node has one link, the newest that dialled, whichever process holds it: what comes over
+-- an older one writes nothing.
+-- KEYS: 1 node  2 nodes
 -- ARGV: 1 name  2 fields  3 '1' to make a record where there is none, '0' to change one that is there  4 '1' when it
---       lives now
--- Returns 1 when it was written.
-if redis.call('EXISTS', KEYS[1]) == tonumber(ARGV[3]) then return 0 end
+--       lives now  5 the link's epoch, 'new' for a link that comes up, '' where no link has to do with it
+-- Returns {what, the link's epoch}; what is 0 when it was not written for the record's sake, 1 when it was, 2 when tasks that
+-- wait may be placed on it now and could not before, 3 when the link is not the newest.
+local link = redis.call('HGET', KEYS[1], 'link') or '0'
+if redis.call('EXISTS', KEYS[1]) == tonumber(ARGV[3]) then return { 0, link } end
+if ARGV[5] == 'new' then
+  link = tostring(redis.call('HINCRBY', KEYS[1], 'link', 1))
+elseif ARGV[5] ~= '' and ARGV[5] ~= link then
+  return { 3, link }
+end
+local before = redis.call('HMGET', KEYS[1], 'state', 'slots')
 set(KEYS[1], ARGV[2])
 redis.call('SADD', KEYS[2], ARGV[1])
 if ARGV[4] == '1' then
   redis.call('HSET', KEYS[1], 'seen', int(now()))
 end
-if redis.call('HGET', KEYS[1], 'state') == 'ready' then
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do wake(KEYS[3], 'task', id) end
-end
-return 1
+local after = redis.call('HMGET', KEYS[1], 'state', 'slots')
+if after[1] == 'ready' and (before[1] ~= 'ready' or before[2] ~= after[2]) then return { 2, link } end
+return { 1, link }

@@ -14,20 +14,44 @@ local function wake(work, kind, id)
   redis.call('XADD', work, 'MAXLEN', '~', '10000', '*', 'kind', kind, 'id', id)
 end
 
+-- changed wakes who follows a task. The stream holds one entry and expires, since nobody reads what it says.
+local function changed(stream)
+  redis.call('XADD', stream, 'MAXLEN', '1', '*', 'c', '1')
+  redis.call('PEXPIRE', stream, 3600000)
+end
+
 -- owe records effects owed to GitHub. effects is a JSON array of {target, body}, both strings. An effect for a target
--- that already waits replaces it and keeps its time: one that is being delivered must not go to a second deliverer, and one
--- that was put off stays so. Its version tells the deliverer that is under way that there is more.
-local function owe(owed, bodies, owing, work, installation, effects, at)
+-- that already waits replaces it and keeps its time: one that is being delivered must not go to a second deliverer, one
+-- that was put off stays so, and one whose target was told a moment ago waits that moment out (settle.lua calls it quiet).
+-- Only the last word of a task, with final, does not wait for that moment. The version tells the deliverer that is under
+-- way that there is more.
+local function owe(owed, bodies, owing, work, installation, effects, at, final)
   local list = cjson.decode(effects)
   for _, e in ipairs(list) do
     redis.call('HSET', bodies, 'body:' .. e.target, e.body)
     redis.call('HINCRBY', bodies, 'version:' .. e.target, 1)
     redis.call('HDEL', bodies, 'attempts:' .. e.target)
+    if final then
+      redis.call('HSET', bodies, 'final:' .. e.target, '1')
+      if redis.call('HEXISTS', bodies, 'quiet:' .. e.target) == 1 then
+        redis.call('ZADD', owed, 'XX', int(at), e.target)
+      end
+    end
     redis.call('ZADD', owed, 'NX', int(at), e.target)
   end
   if #list > 0 then
     redis.call('SADD', owing, installation)
     wake(work, 'owed', installation)
+  end
+end
+
+-- forget removes every trace of what was owed to a target.
+local function forget(owed, bodies, target)
+  redis.call('ZREM', owed, target)
+  local hold = redis.call('HGET', bodies, 'hold:' .. target)
+  if hold then redis.call('HDEL', bodies, 'take:' .. hold) end
+  for _, part in ipairs({ 'body', 'version', 'attempts', 'since', 'hold', 'quiet', 'final' }) do
+    redis.call('HDEL', bodies, part .. ':' .. target)
   end
 end
 
@@ -43,4 +67,12 @@ local function set(key, fields)
   for name, value in pairs(cjson.decode(fields)) do
     redis.call('HSET', key, name, value)
   end
+end
+
+-- letgo takes a waiting task from the node that it was on. That was no attempt's failure: it is not counted.
+local function letgo(task, node)
+  redis.call('HINCRBY', task, 'epoch', 1)
+  redis.call('HINCRBY', task, 'attempts', -1)
+  redis.call('HSET', task, 'node', '', 'avoid', node, 'lease_owner', '', 'lease_until', '0')
+  redis.call('HDEL', task, 'end')
 end

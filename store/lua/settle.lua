@@ -1,15 +1,29 @@
--- settle.lua closes an effect that was delivered, or puts off one that was not.
+-- settle.lua lets an effect go that was taken.
 -- KEYS: 1 owed  2 owedbody
--- ARGV: 1 target  2 version that was delivered  3 '' when it is done, else milliseconds until the next try
--- Returns 1 when nothing is left for the target, 0 when it waits (put off, or a newer version came meanwhile).
-if ARGV[3] ~= '' then
-  redis.call('ZADD', KEYS[1], 'XX', int(now() + tonumber(ARGV[3])), ARGV[1])
-  return 0
+-- ARGV: 1 target  2 version that was taken  3 the taking's operation id
+--       4 'done': it was delivered. Nothing newer is told of its target for a while (5, which may be 0), unless it is the
+--               task's last word
+--         'later': it was not, and comes again after a while (5)
+--         'back': it was not even tried, and is due as before
+--       5 milliseconds
+-- Returns 1, or 0 when it was not the caller's any more: somebody else has taken it since, or delivered it.
+local target = ARGV[1]
+local version = redis.call('HGET', KEYS[2], 'version:' .. target)
+if not version or redis.call('HGET', KEYS[2], 'hold:' .. target) ~= ARGV[3] then return 0 end
+redis.call('HDEL', KEYS[2], 'hold:' .. target, 'take:' .. ARGV[3])
+local after = tonumber(ARGV[5])
+if ARGV[4] == 'later' then
+  redis.call('ZADD', KEYS[1], 'XX', int(now() + after), target)
+elseif ARGV[4] == 'back' then
+  if version == ARGV[2] then redis.call('HINCRBY', KEYS[2], 'attempts:' .. target, -1) end
+  redis.call('ZADD', KEYS[1], 'XX', redis.call('HGET', KEYS[2], 'since:' .. target), target)
+elseif version ~= ARGV[2] and redis.call('HEXISTS', KEYS[2], 'final:' .. target) == 1 then
+  redis.call('ZADD', KEYS[1], 'XX', int(now()), target)
+elseif version ~= ARGV[2] or after > 0 then
+  redis.call('HDEL', KEYS[2], 'attempts:' .. target)
+  redis.call('HSET', KEYS[2], 'quiet:' .. target, ARGV[2])
+  redis.call('ZADD', KEYS[1], 'XX', int(now() + after), target)
+else
+  forget(KEYS[1], KEYS[2], target)
 end
-if redis.call('HGET', KEYS[2], 'version:' .. ARGV[1]) ~= ARGV[2] then
-  redis.call('ZADD', KEYS[1], 'XX', int(now()), ARGV[1])
-  return 0
-end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], 'body:' .. ARGV[1], 'version:' .. ARGV[1], 'attempts:' .. ARGV[1])
 return 1

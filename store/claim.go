@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"sam/task"
+)
+
+// Claim takes a task over for this process under a lease of task.Deadline(Placing) and a new epoch. It returns
+// task.NotYoursError when there is nothing to decide about it now.
+func (s *Store) Claim(ctx context.Context, id task.ID) (task.Claimed, error) {
+	before, err := s.Task(ctx, id)
+	if err != nil {
+		return task.Claimed{}, err
+	}
+	p := s.partitions.task(id)
+	what, err := s.runKept(ctx, p, "claim", []string{p.task(id), p.thread(before.Thread), p.due(), p.starved(), p.changed(id)},
+		string(id), s.process, lease(task.Placing), operation(), lease(task.Queued)).Text()
+	if err != nil {
+		return task.Claimed{}, err
+	}
+	if what != "claimed" {
+		return task.Claimed{}, task.NotYoursError{Why: what}
+	}
+	t, end, err := s.readTask(ctx, id)
+	if err == nil && t.Node != "" {
+		s.freeSlot(ctx, t.Node, id, t.Epoch-1) // whatever node it was on, its attempt is over
+	}
+	return task.Claimed{Task: t, End: end}, err
+}
+
+// Renew pushes a lease of this process on by task.Deadline of the task's state; ErrStale when it is another's by now.
+func (s *Store) Renew(ctx context.Context, t task.Task) error {
+	return s.renew(ctx, t.ID, s.process, t.Epoch, lease(t.State))
+}
+
+// RenewFor pushes a node's lease on an attempt on; ErrStale when the node does not hold it.
+func (s *Store) RenewFor(ctx context.Context, node string, id task.ID, epoch int64) error {
+	return s.renew(ctx, id, node, epoch, lease(task.Running))
+}
+
+func (s *Store) renew(ctx context.Context, id task.ID, owner string, epoch, ms int64) error {
+	p := s.partitions.task(id)
+	ok, err := s.run(ctx, "renew", []string{p.task(id), p.due()}, string(id), owner, epoch, ms, task.StopWithin.Milliseconds()).Int()
+	if err != nil {
+		return err
+	}
+	if ok != 1 {
+		return fmt.Errorf("renew the lease of task %s, epoch %d: %w", id, epoch, task.ErrStale)
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+-- release.lua gives back the slot that a task has taken at an epoch or before.
+-- KEYS: 1 slots
+-- ARGV: 1 task  2 epoch
+-- Returns 1 when a slot became free by it.
+local had = redis.call('HGET', KEYS[1], ARGV[1])
+if not had or tonumber(had) > tonumber(ARGV[2]) then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])

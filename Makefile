@@ -9,8 +9,12 @@ LINT    := .cache/bin/golangci-lint
 export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false)
 LDFLAGS := -s -w -X sam/app.version=$(VERSION)
 
+# Of `make chaos`. A seed of 0 is made up, and told.
+MINUTES ?= 3
+SEED    ?= 0
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt tools screenshots clean vet race
+.PHONY: help build chaos demo test lint fmt tools screenshots clean vet race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +24,10 @@ build: ## build the static binary, bin/sam
 
 demo: build ## run the whole product on this machine, with stand-ins; ARGS="…" are passed on
 	bin/sam demo $(ARGS)
+
+chaos: ## kill and pause everything for MINUTES=3 from SEED=n and count what was lost; BREAK=dedupe|lease|fence|owed|ack
+	@CGO_ENABLED=0 go build $(if $(BREAK),-tags broken) -ldflags "$(LDFLAGS)" -o bin/sam-chaos .
+	@bin/sam-chaos sandbox chaos --seed $(SEED) $(if $(BREAK),--break $(BREAK) --for 40s --patience 40s,--for $(MINUTES)m)
 
 test: ## fetch the tools, lint, vet, test with the race detector, build
 	@scripts/step tools scripts/tools

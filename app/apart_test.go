@@ -26,8 +26,19 @@ import (
 // process is a sam of its own.
 type process struct {
 	*exec.Cmd
-	mu  sync.Mutex
-	out bytes.Buffer
+	mu     sync.Mutex
+	out    bytes.Buffer
+	killed bool
+}
+
+// kill ends it as a machine does that loses its power.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	p.killed = true
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait() // it was killed, and says so
 }
 
 func (p *process) Write(b []byte) (int, error) {
@@ -58,6 +69,9 @@ func startSam(t *testing.T, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if p.killed {
+			return
+		}
 		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Errorf("sam %v ended by itself: %v", args, err)
 		}

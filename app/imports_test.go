@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"sandbox/github":          {},
 	"sandbox/redis":           {},
 	"sandbox/model":           {},
+	"sandbox/chaos":           {"sandbox/github", "sandbox/redis", "sandbox/seed"},
 	"sandbox/seed":            {},
 	"sandbox/github/contract": {},
 }

@@ -26,12 +26,14 @@ import (
 	"sam/runner"
 	"sam/runner/cloud/local"
 	"sam/store"
+	"sam/task"
 )
 
 // server is everything that `sam serve` runs.
 type server struct {
 	store     *store.Store
 	consume   store.Handlers
+	sweep     handlers.Sweep
 	runner    *runner.Runner
 	gateway   *gateway.Gateway
 	dashboard *dashboard.Dashboard
@@ -55,12 +57,6 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	password := ""
-	if c.Redis.PasswordFile != "" {
-		if password, err = config.Secret("redis.password_file", c.Redis.PasswordFile); err != nil {
-			return nil, err
-		}
-	}
 
 	s := &server{outbound: newTransport()}
 	defer func() {
@@ -68,10 +64,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 			s.close(ctx)
 		}
 	}()
-	if s.store, err = store.Open(ctx, store.Options{
-		Addresses: []string{c.Redis.Address}, Username: c.Redis.Username, Password: password,
-		TLS: c.Redis.TLS, AllowLossy: c.Redis.AllowLossy,
-	}); err != nil {
+	if s.store, err = openStore(ctx, c.Redis); err != nil {
 		return nil, err
 	}
 	if s.dashboard, err = dashboard.New(dashboard.Options{Store: s.store, GitHub: c.GitHub.WebURL}); err != nil {
@@ -87,21 +80,25 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 
 	github, err := forge.New(ctx, forge.Options{
 		APIURL: c.GitHub.APIURL, WebURL: c.GitHub.WebURL, Pages: pages, AppID: c.GitHub.AppID, PrivateKey: key,
-		UserAgent: "sam/" + Version(), Transport: s.outbound,
+		UserAgent: "sam/" + Version(), Transport: s.outbound, Pacer: s.store,
 	})
 	if err != nil {
 		return nil, err
 	}
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	webhook, err := handlers.NewWebhook(handlers.Base{
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), unconfirmed(s.store))
+	base := handlers.Base{
 		Store: s.store, GitHub: github, AppID: github.Self().AppID, Agent: c.Agent, Metrics: handlers.NewMetrics(registry),
-	}, secret)
+	}
+	webhook, err := handlers.NewWebhook(base, secret)
 	if err != nil {
 		return nil, err
 	}
+	s.sweep = handlers.Sweep{Base: base, Turns: s.store, Log: github, Every: handlers.SweepEvery}
 	s.runner = runner.New(s.store, github, local.Provider{Node: c.Node.Name, Slots: c.Node.Slots})
+	s.runner.Bounds.InFlight = task.Limits{Account: c.Tasks.OfAccount, All: c.Tasks.AtOnce}
+	s.runner.Bounds.Place, s.runner.Bounds.Silence = c.Tasks.Place, c.Tasks.Silence
 	s.consume = store.Handlers{
 		Delivery: webhook.Handle,
 		Task:     s.runner.Advance,
@@ -126,7 +123,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		Model: model,
 		Store: s.store, GitHub: github, Keys: keys,
 		Author: gateway.Author{Name: github.Self().Login, Email: github.Self().Email},
-		HTTP:   &http.Client{Transport: s.outbound},
+		HTTP:   &http.Client{Transport: s.outbound}, Metrics: registry,
 	})
 
 	public := http.NewServeMux()
@@ -165,6 +162,9 @@ func (s *server) run(ctx context.Context) error {
 	group.Go(func() error { return s.pages.serve(open) })
 	group.Go(func() error { return s.operator.serve(watched) })
 	group.Go(func() error { return s.store.Consume(ctx, s.consume) })
+	group.Go(func() error { return s.store.Watch(ctx, s.recovered) })
+	group.Go(func() error { return s.sweep.Run(ctx) })
+	group.Go(func() error { return s.runner.Reconcile(ctx, runner.ReconcileEvery) })
 	group.Go(func() error {
 		<-ctx.Done()
 		s.drain(ctx)
@@ -175,12 +175,7 @@ func (s *server) run(ctx context.Context) error {
 }
 
 // healthy returns nil when this replica can do its work.
-func (s *server) healthy(ctx context.Context) error {
-	if err := s.store.Healthy(ctx); err != nil {
-		return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
-	}
-	return nil
-}
+func (s *server) healthy(ctx context.Context) error { return s.store.Healthy(ctx) }
 
 // close lets go of what newServer opened.
 func (s *server) close(ctx context.Context) {

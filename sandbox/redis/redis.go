@@ -1,9 +1,10 @@
 // Package redis gives the demo and the tests a Redis of their own: the installed redis-server, set up to keep what it
-// acknowledges, or where none is installed an embedded one that forgets everything when the process ends.
+// acknowledges, or where none is installed an embedded one that forgets everything when the process ends. Tests also get
+// a master with replicas under Sentinel, a Cluster, servers that are killed and come back, and a proxy that loses
+// replies.
 package redis
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,28 +12,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Server is a running Redis.
+// Server is a Redis that runs, or was killed and may be restarted.
 type Server struct {
-	Address string // the path of a unix socket, or host:port for the embedded one
+	Address string // the path of a unix socket, or host:port
 	Name    string // "redis-server 7.0.15", or "miniredis (embedded, not durable)"
 	Durable bool   // what it acknowledged survives it
 
-	process  *exec.Cmd
-	exited   chan struct{}
+	process  *process
 	embedded *miniredis.Miniredis
+	sockets  string // the folder of its unix socket, when that is not among its files
 }
 
-// startWithin bounds how long redis-server may take to answer.
-const startWithin = 10 * time.Second
+// errEmbedded is what the embedded Redis says to violence: it lives in the process of who asks.
+var errEmbedded = errors.New("the embedded Redis can only be stopped: install redis-server to have one that is killed and comes back")
 
-// Start starts redis-server with its files in dir, or an embedded Redis when none is installed.
+// Start starts redis-server with its files in dir, or an embedded Redis when none is installed. Stop it.
 func Start(ctx context.Context, dir string) (*Server, error) {
 	path, err := exec.LookPath("redis-server")
 	if errors.Is(err, exec.ErrNotFound) {
@@ -52,53 +51,32 @@ func startEmbedded() (*Server, error) {
 	return &Server{Address: m.Addr(), Name: "miniredis (embedded, not durable)", embedded: m}, nil
 }
 
+// durable is what makes redis-server keep what it acknowledges.
+func durable(dir string) []string {
+	return []string{"--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+		"--maxmemory-policy", "noeviction", "--daemonize", "no"}
+}
+
+// maxSocket is how long the path of a unix socket may be, bytes. A test's folder may be longer.
+const maxSocket = 107
+
 func startReal(ctx context.Context, path, dir string) (*Server, error) {
 	name, err := describe(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	// A socket's path holds 107 bytes, and a test's folder may be longer.
-	sockets, err := os.MkdirTemp("", "sam-redis-")
-	if err != nil {
-		return nil, fmt.Errorf("make a folder for Redis's socket: %w", err)
-	}
-	s := &Server{Address: filepath.Join(sockets, "socket"), Name: name, Durable: true, exited: make(chan struct{})}
-	s.process = exec.Command(path, "--port", "0", "--unixsocket", s.Address, "--dir", dir, "--save", "", //nolint:noctx // Stop ends it, with time to write
-		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--daemonize", "no")
-	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	output, err := s.process.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("read redis-server's output: %w", err)
-	}
-	if err := s.process.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start redis-server: %w", err), os.RemoveAll(sockets))
-	}
-	up := make(chan struct{})
-	var tail []string // read only after exited is closed
-	go func() {
-		defer close(s.exited)
-		var once sync.Once
-		lines := bufio.NewScanner(output)
-		for lines.Scan() {
-			tail = append(tail[max(0, len(tail)-5):], lines.Text())
-			if strings.Contains(lines.Text(), "eady to accept connections") {
-				once.Do(func() { close(up) })
-			}
+	s := &Server{Address: filepath.Join(dir, "redis.sock"), Name: name, Durable: true}
+	if len(s.Address) > maxSocket {
+		if s.sockets, err = os.MkdirTemp("", "sam-redis-"); err != nil {
+			return nil, fmt.Errorf("make a folder for Redis's socket: %w", err)
 		}
-		_ = s.process.Wait() // its exit code is no news: Stop asked for it, or tail says why
-	}()
-	timer := time.NewTimer(startWithin)
-	defer timer.Stop()
-	select {
-	case <-up:
-		return s, nil
-	case <-s.exited:
-		return nil, errors.Join(fmt.Errorf("redis-server ended at once: %s", strings.Join(tail, " / ")), os.RemoveAll(sockets))
-	case <-timer.C:
-		return nil, errors.Join(fmt.Errorf("redis-server was not ready within %s", startWithin), s.Stop())
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), s.Stop())
+		s.Address = filepath.Join(s.sockets, "redis.sock")
 	}
+	s.process = newProcess(path, append(durable(dir), "--port", "0", "--unixsocket", s.Address)...)
+	if err := s.process.start(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.sockets))
+	}
+	return s, nil
 }
 
 func describe(ctx context.Context, path string) (string, error) {
@@ -114,15 +92,49 @@ func describe(ctx context.Context, path string) (string, error) {
 	return "redis-server", nil
 }
 
-// Stop ends it and waits for its end. Its files stay.
+// Kill ends it with SIGKILL, as a crash of its machine would, and waits for its end. Its files stay.
+func (s *Server) Kill() error {
+	if s.embedded != nil {
+		return errEmbedded
+	}
+	return s.process.end(syscall.SIGKILL)
+}
+
+// Restart starts one that was killed again, at the same address with the same files, and waits until it answers.
+func (s *Server) Restart(ctx context.Context) error {
+	if s.embedded != nil {
+		return errEmbedded
+	}
+	return s.process.start(ctx)
+}
+
+// Pause stops its process with SIGSTOP: connections stay open and nobody answers. Resume lets it go on.
+func (s *Server) Pause() error {
+	if s.embedded != nil {
+		return errEmbedded
+	}
+	return s.process.signal(syscall.SIGSTOP)
+}
+
+// Resume lets one that was paused go on.
+func (s *Server) Resume() error {
+	if s.embedded != nil {
+		return errEmbedded
+	}
+	return s.process.signal(syscall.SIGCONT)
+}
+
+// Stop ends it with time to write, and waits for its end. It may have been killed, or stopped, before. Its files stay.
 func (s *Server) Stop() error {
 	if s.embedded != nil {
 		s.embedded.Close()
 		return nil
 	}
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop redis-server: %w", err)
+	if err := s.process.end(syscall.SIGTERM); err != nil {
+		return err
 	}
-	<-s.exited
-	return os.RemoveAll(filepath.Dir(s.Address))
+	if s.sockets == "" {
+		return nil
+	}
+	return os.RemoveAll(s.sockets)
 }

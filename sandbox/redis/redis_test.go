@@ -11,12 +11,28 @@ import (
 	"sam/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The library's dialler looks once a second whether its pool was closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
-func TestTheInstalledRedisKeepsWhatItAcknowledges(t *testing.T) {
+// installed skips a test where there is no redis-server.
+func installed(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("NO redis-server IS INSTALLED: apt-get install redis-server, or `make tools` as root on Debian")
 	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheInstalledRedisKeepsWhatItAcknowledges(t *testing.T) {
+	installed(t)
 	server, err := redis.Start(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +80,7 @@ func TestWithoutAnInstalledRedisTheEmbeddedOneSaysThatItForgets(t *testing.T) {
 }
 
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("NO redis-server IS INSTALLED: apt-get install redis-server, or `make tools` as root on Debian")
-	}
+	installed(t)
 	_, err := redis.Start(t.Context(), "/nonexistent")
 	if err == nil || !strings.Contains(err.Error(), "redis-server ended at once") {
 		t.Errorf("started in a folder that is not there: %v", err)

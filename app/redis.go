@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sam/config"
+	"sam/store"
+)
+
+// openStore connects to Redis as the configuration says.
+func openStore(ctx context.Context, c config.Redis) (*store.Store, error) {
+	o := store.Options{
+		Mode: store.Mode(c.Mode), Addresses: c.Addresses, SentinelMaster: c.SentinelMaster, SentinelUsername: c.SentinelUsername,
+		Username: c.Username, TLS: c.TLS, CAFile: c.CAFile, Replicas: c.WantedReplicas(), AllowLossy: c.AllowLossy,
+	}
+	if len(o.Addresses) == 0 {
+		o.Addresses = []string{c.Address}
+	}
+	for _, secret := range []struct {
+		key, file string
+		into      *string
+	}{
+		{"redis.password_file", c.PasswordFile, &o.Password},
+		{"redis.sentinel_password_file", c.SentinelPasswordFile, &o.SentinelPassword},
+	} {
+		if secret.file == "" {
+			continue
+		}
+		var err error
+		if *secret.into, err = config.Secret(secret.key, secret.file); err != nil {
+			return nil, err
+		}
+	}
+	return store.Open(ctx, o)
+}
+
+// recovered makes up for what Redis has lost, as far as others remember it: the nodes' records are the provider's, and what
+// was asked for is in GitHub's log of deliveries. It may be called again.
+func (s *server) recovered(ctx context.Context, _ string) error {
+	if err := s.runner.Prepare(ctx); err != nil {
+		return err
+	}
+	return s.sweep.Recover(ctx)
+}
+
+// unconfirmed counts what was not acknowledged because Redis's replicas did not have it in time.
+func unconfirmed(s *store.Store) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "sam_redis_unconfirmed_total",
+		Help: "Writes that were not acknowledged because too few of Redis's replicas confirmed them within a second.",
+	}, func() float64 { return float64(s.Unconfirmed()) })
+}

@@ -9,8 +9,8 @@ import (
 	"sam/store/blob"
 )
 
-// openBlobs opens the place for what is too large for Redis, as the configuration says; nil where there is none. What
-// comes back with it is to be closed.
+// openBlobs opens the place for what is too large for Redis, as the configuration says; nil where there is none. A closer that
+// comes with it is to be closed behind it.
 func openBlobs(ctx context.Context, c config.Blob, outbound http.RoundTripper) (blob.Store, io.Closer, error) {
 	switch {
 	case c.Dir != "":
@@ -31,8 +31,8 @@ func openBlobs(ctx context.Context, c config.Blob, outbound http.RoundTripper) (
 		if err != nil {
 			return nil, nil, config.Error{Key: "blob.s3", Why: err.Error()}
 		}
-		return s3, io.NopCloser(nil), nil
+		return s3, nil, nil
 	default:
-		return nil, io.NopCloser(nil), nil
+		return nil, nil, nil
 	}
 }

@@ -7,13 +7,15 @@ import (
 
 	"sam/config"
 	"sam/store"
+	"sam/store/blob"
 )
 
 // openStore connects to Redis as the configuration says.
-func openStore(ctx context.Context, c config.Redis) (*store.Store, error) {
+func openStore(ctx context.Context, c config.Redis, blobs blob.Store) (*store.Store, error) {
 	o := store.Options{
 		Mode: store.Mode(c.Mode), Addresses: c.Addresses, SentinelMaster: c.SentinelMaster, SentinelUsername: c.SentinelUsername,
 		Username: c.Username, TLS: c.TLS, CAFile: c.CAFile, Replicas: c.WantedReplicas(), AllowLossy: c.AllowLossy,
+		Blobs: blobs,
 	}
 	if len(o.Addresses) == 0 {
 		o.Addresses = []string{c.Address}

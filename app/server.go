@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/pprof"
 	"os"
@@ -26,11 +27,13 @@ import (
 	"sam/runner"
 	"sam/runner/cloud/local"
 	"sam/store"
+	"sam/store/blob"
 	"sam/task"
 )
 
 // server is everything that `sam serve` runs.
 type server struct {
+	blobs     io.Closer
 	store     *store.Store
 	consume   store.Handlers
 	sweep     handlers.Sweep
@@ -64,7 +67,11 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 			s.close(ctx)
 		}
 	}()
-	if s.store, err = openStore(ctx, c.Redis); err != nil {
+	var blobs blob.Store
+	if blobs, s.blobs, err = openBlobs(ctx, c.Blob, s.outbound); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(ctx, c.Redis, blobs); err != nil {
 		return nil, err
 	}
 	if s.dashboard, err = dashboard.New(dashboard.Options{Store: s.store, GitHub: c.GitHub.WebURL}); err != nil {
@@ -189,6 +196,9 @@ func (s *server) close(ctx context.Context) {
 		if err := s.store.Close(); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("closing the store failed")
 		}
+	}
+	if s.blobs != nil {
+		_ = s.blobs.Close() // nothing is written any more
 	}
 }
 

@@ -85,6 +85,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 	}
 	c.Agent = o.agent
 	c.Public.Listen, c.Dashboard.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	c.Blob.Dir = filepath.Join(w.dir, "blobs")
 	c.Redis = config.Redis{Address: w.redis.Address, AllowLossy: !w.redis.Durable}
 	if err := w.chooseModel(ctx, group, o, &c.Model); err != nil {
 		return err

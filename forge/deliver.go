@@ -102,24 +102,34 @@ func (d *delivery) status(ctx context.Context, t task.Task) error {
 	if !t.State.Final() {
 		d.quiet = editEvery
 	}
+	var gone error
 	if known != 0 {
-		if err := d.edit(ctx, known, text); status(err) != http.StatusNotFound {
-			return err
+		if gone = d.edit(ctx, known, text); status(gone) != http.StatusNotFound {
+			return gone
 		}
 	}
 	found, err := d.find(ctx, t.Created)
 	if err != nil {
 		return err
 	}
-	found = slices.DeleteFunc(found, func(id int64) bool { return id == known })
+	if known != 0 && slices.Contains(found, known) {
+		return gone // it is there: of what was made a moment ago GitHub may say 404
+	}
 	if len(found) > 0 {
 		if err := d.edit(ctx, found[0], text); err != nil {
 			return err
 		}
 		return d.outbox.ledger.NoteStatusComment(ctx, t.ID, found[0])
 	}
-	if known != 0 && t.State.Final() {
+	switch {
+	case known != 0 && t.State.Final() && d.owed.Attempts < 2:
+		return gone
+	case known != 0 && t.State.Final():
 		return fmt.Errorf("%w: somebody deleted the status comment", errMoot)
+	case known != 0: // or it is there, and GitHub's list lags behind as well
+		if err := d.expectTwins(ctx); err != nil {
+			return err
+		}
 	}
 	id, err := d.create(ctx, text)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sam/sandbox/redis"
+	"sam/store/blob"
 	"sam/task"
 )
 
@@ -28,7 +29,12 @@ func TestEveryScriptRunsOnACluster(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	s, err := Open(t.Context(), Options{Mode: Cluster, Addresses: cluster.Addresses(), Replicas: -1})
+	blobs, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blobs.Close()
+	s, err := Open(t.Context(), Options{Mode: Cluster, Addresses: cluster.Addresses(), Replicas: -1, Blobs: blobs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +119,8 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 		func() error { c, err := s.Claim(ctx, sp.ID); t = c.Task; return err },
 		func() error { return s.Move(ctx, t, task.Succeeded, status) },
 		func() error { return s.Leave(ctx, sp, limits) },
+		func() error { return s.sweepShelf(ctx, s.partitions.task(sp.ID)) },
+		func() error { return s.shelve(ctx, sp.ID) },
 		func() error { return s.Owe(ctx, 3, task.ReplyEffect(repository, 1, "k", "words")) },
 		func() (err error) { owed, err = s.TakeOwed(ctx, to); return err },
 		func() error { return s.PutOff(ctx, owed, time.Minute) },

@@ -13,6 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"sam/store/blob"
 )
 
 // Mode is how Redis is set up.
@@ -45,6 +47,8 @@ type Options struct {
 	CAFile           string // PEM: whom to trust instead of the system's authorities
 	Replicas         int    // how many replicas must have what is acknowledged; below 0: one where there are any
 	AllowLossy       bool   // start although Redis is not set to keep what it acknowledged
+	// Blobs is where events go that are large or old, and long texts; nil: they stay in Redis.
+	Blobs blob.Store
 	// Dial opens connections; nil for the network's own. A simulation has its Redis in memory.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }

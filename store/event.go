@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"sam/task"
 )
@@ -12,13 +11,14 @@ import (
 // AppendEvents stores a run of an attempt's events and returns the number of the last one stored, up to which the node
 // may forget. Events stored before are passed over. ErrStale when the attempt is not the task's current one.
 func (s *Store) AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (int64, error) {
-	args := make([]any, 0, 2+2*len(events))
-	args = append(args, epoch, node)
+	args := make([]any, 0, 4+3*len(events))
+	args = append(args, epoch, node, string(id), s.keepEvents())
 	for _, e := range events {
-		args = append(args, e.Seq, e.JSON)
+		head, whole := s.head(ctx, id, epoch, e)
+		args = append(args, e.Seq, head, whole)
 	}
 	p := s.partitions.task(id)
-	last, err := s.runKept(ctx, p, "append", []string{p.task(id), p.events(id)}, args...).Int64()
+	last, err := s.runKept(ctx, p, "append", []string{p.task(id), p.events(id), p.shelf()}, args...).Int64()
 	if err != nil {
 		return 0, err
 	}
@@ -62,27 +62,6 @@ func flag(b bool) string {
 		return "1"
 	}
 	return "0"
-}
-
-// Events reads up to limit of a task's events with numbers above after, in order.
-func (s *Store) Events(ctx context.Context, id task.ID, after, limit int64) ([]task.Numbered, error) {
-	entries, err := s.rdb.XRangeN(ctx, s.partitions.task(id).events(id), "("+strconv.FormatInt(after, 10)+"-0", "+", limit).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read events of task %s: %w", id, err)
-	}
-	events := make([]task.Numbered, 0, len(entries))
-	for _, entry := range entries {
-		var seq int64
-		if _, err := fmt.Sscanf(entry.ID, "%d-", &seq); err != nil {
-			return nil, fmt.Errorf("read events of task %s: entry %q: %w", id, entry.ID, err)
-		}
-		text, ok := entry.Values["event"].(string)
-		if !ok {
-			return nil, fmt.Errorf("read events of task %s: entry %s has no event", id, entry.ID)
-		}
-		events = append(events, task.Numbered{Seq: seq, JSON: []byte(text)})
-	}
-	return events, nil
 }
 
 // Conversation reads up to limit entries of a project's conversation after the entry with the given stream id ("" from

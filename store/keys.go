@@ -51,6 +51,9 @@ func (p partition) thread(id task.ThreadID) string { return p.key("thread:" + st
 // events is the stream of a task's events, whose entry ids are "<seq>-0".
 func (p partition) events(id task.ID) string { return p.key("out:" + string(id)) }
 
+// shelf is a sorted set of tasks with events to be shelved, by when; see shelf.go.
+func (p partition) shelf() string { return p.key("shelf") }
+
 // conversation is a project's stream of entries.
 func (p partition) conversation(project int64) string { return p.key("conv:" + id(project)) }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -117,35 +116,6 @@ func (s *Store) FollowTask(ctx context.Context, id task.ID, handle func(task.Tas
 	return errClosed
 }
 
-// EventsLeft is the number of the first and of the last of a task's events that are still in Redis; zeros when none is.
-func (s *Store) EventsLeft(ctx context.Context, id task.ID) (first, last int64, err error) {
-	a, b, err := s.ends(ctx, s.partitions.task(id).events(id))
-	if err != nil || a == "" {
-		return 0, 0, err
-	}
-	if first, err = sequence(a); err == nil {
-		last, err = sequence(b)
-	}
-	return first, last, err
-}
-
-// FollowEvents hands over a task's events with numbers above after, those that are there and those that come, until ctx
-// ends (nil) or handle fails.
-func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handle func(task.Numbered) error) error {
-	p := s.partitions.task(id)
-	return s.tails[p].follow(ctx, p.events(id), strconv.FormatInt(after, 10)+"-0", func(entry string, values map[string]any) error {
-		seq, err := sequence(entry)
-		if err != nil {
-			return fmt.Errorf("follow events of task %s: %w", id, err)
-		}
-		text, ok := values["event"].(string)
-		if !ok {
-			return fmt.Errorf("follow events of task %s: entry %s has no event", id, entry)
-		}
-		return handle(task.Numbered{Seq: seq, JSON: []byte(text)})
-	})
-}
-
 // ConversationLeft is the position of the first and of the last entry of a project's conversation; "" when it has none.
 func (s *Store) ConversationLeft(ctx context.Context, project int64) (first, last string, err error) {
 	return s.ends(ctx, s.partitions.project(project).conversation(project))
@@ -211,13 +181,4 @@ func (s *Store) ends(ctx context.Context, stream string) (first, last string, er
 		return "", "", nil
 	}
 	return head.Val()[0].ID, tail.Val()[0].ID, nil
-}
-
-// sequence is the event's number in its entry's id.
-func sequence(entry string) (int64, error) {
-	var seq int64
-	if _, err := fmt.Sscanf(entry, "%d-", &seq); err != nil {
-		return 0, fmt.Errorf("entry %q: %w", entry, err)
-	}
-	return seq, nil
 }

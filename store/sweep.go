@@ -14,7 +14,7 @@ import (
 // How often is looked at what no stream told of.
 const (
 	sweepEvery = time.Second
-	sweepCount = 100              // tasks of one partition in one sweep
+	sweepCount = 100             // tasks of one partition in one sweep
 	claimIdle  = 8 * time.Second // a delivery whose consumer has been silent for this long is taken over
 	claimEvery = 4 * time.Second
 	slotsEvery = 12 * time.Second

@@ -28,11 +28,11 @@ func (s *Store) CreateTask(ctx context.Context, spec task.Spec, c task.Change) (
 		}
 		return false, fmt.Errorf("create task %s: %w", spec.ID, task.ErrNoRoom)
 	}
-	encoded, err := json.Marshal(spec)
+	kept, err := s.putBody(ctx, spec)
 	if err != nil {
-		return false, fmt.Errorf("encode task %s: %w", spec.ID, err)
+		return false, err
 	}
-	c.Fields = map[task.Field]string{"spec": string(encoded)}
+	c.Fields = map[task.Field]string{"spec": string(kept)}
 	fields, entry, effects, err := encodeChange(c)
 	if err != nil {
 		return false, fmt.Errorf("encode task %s: %w", spec.ID, err)

@@ -29,12 +29,13 @@ type Spec struct {
 	Account      int64    `json:"account"`
 	Repository   string   `json:"repository"` // owner/name when the task was created
 	Thread       ThreadID `json:"thread"`
-	Number       int      `json:"number"`    // of the issue or pull request
-	OnPull       bool     `json:"on_pull"`   // Number is a pull request
-	Title        string   `json:"title"`     // of the issue or pull request
-	Body         string   `json:"body"`      // of the issue or pull request, cut to 64 KiB
-	Request      string   `json:"request"`   // what the person asked for, Markdown
-	Requester    string   `json:"requester"` // GitHub login
+	Number       int      `json:"number"`             // of the issue or pull request
+	OnPull       bool     `json:"on_pull"`            // Number is a pull request
+	Title        string   `json:"title"`              // of the issue or pull request
+	Body         string   `json:"body"`               // of the issue or pull request, cut to 64 KiB
+	BodyCut      bool     `json:"body_cut,omitempty"` // Body is its beginning only: the whole lies in the blob store
+	Request      string   `json:"request"`            // what the person asked for, Markdown
+	Requester    string   `json:"requester"`          // GitHub login
 	RequesterID  int64    `json:"requester_id"`
 	Source       Source   `json:"source"`
 	Comment      int64    `json:"comment,omitempty"` // GitHub's id of the comment that asked, 0 for a label

@@ -77,9 +77,9 @@ func TestClaudeCodeGoesOnWithTheAnswerInTheSameSession(t *testing.T) {
 func TestAnAgentThatWaitsForAnAnswerIsNotSilent(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
-	d.silence, d.patience = 2*time.Second, 20*time.Second
+	d.silence, d.patience = 8*time.Second, 40*time.Second
 	r := runAsking(t.Context(), d, b, "scenario ask", func(given *answers, e task.Event) {
-		time.AfterFunc(2*d.silence, func() { given.give(e.Ask.ID, "2 a second") })
+		time.AfterFunc(d.silence+2*time.Second, func() { given.give(e.Ask.ID, "2 a second") })
 	})
 	if r.err != nil || r.end.Outcome != task.Done {
 		t.Errorf("%+v, %v", r.end, r.err)

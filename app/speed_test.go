@@ -34,7 +34,7 @@ func openLoop(t *testing.T, perSecond int, lasting time.Duration, f func(context
 	began := time.Now()
 	for i := range n {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(perSecond))
-		time.Sleep(time.Until(due))
+		<-time.After(time.Until(due))
 		calls.Go(func() {
 			if err := f(t.Context(), i); err != nil {
 				t.Error(err)

@@ -217,9 +217,10 @@ func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handl
 				return handle(e)
 			})
 		}
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
+		}
+		switch {
 		case errors.Is(err, errGap):
 			behind = true
 		case err != nil:

@@ -13,7 +13,7 @@ import (
 // MaxObject is the largest object, bytes: what a process is willing to hold in memory at once.
 const MaxObject = 64 << 20
 
-// ErrNotFound: there is no object with that key.
+// ErrNotFound says that there is no object with that key.
 var ErrNotFound = errors.New("no such object")
 
 // Store keeps objects by key. It is safe for concurrent use, by any number of processes.

@@ -217,16 +217,13 @@ func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handl
 				return handle(e)
 			})
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		switch {
+		case err == nil, ctx.Err() != nil:
+			return nil
 		case errors.Is(err, errGap):
 			behind = true
-		case err != nil:
-			return fmt.Errorf("follow events of task %s: %w", id, err)
 		default:
-			return nil
+			return fmt.Errorf("follow events of task %s: %w", id, err)
 		}
 	}
 }

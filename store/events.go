@@ -217,13 +217,12 @@ func (s *Store) FollowEvents(ctx context.Context, id task.ID, after int64, handl
 				return handle(e)
 			})
 		}
-		switch {
-		case err == nil, ctx.Err() != nil:
-			return nil
-		case errors.Is(err, errGap):
-			behind = true
-		default:
+		if behind = errors.Is(err, errGap); behind && ctx.Err() == nil {
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("follow events of task %s: %w", id, err)
 		}
+		return nil
 	}
 }

@@ -26,19 +26,25 @@ import (
 // process is a sam of its own.
 type process struct {
 	*exec.Cmd
-	mu     sync.Mutex
-	out    bytes.Buffer
-	killed bool
+	mu    sync.Mutex
+	out   bytes.Buffer
+	ended bool // by the test
 }
 
 // kill ends it as a machine does that loses its power.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
-	p.killed = true
+	p.ended = true
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = p.Wait() // it was killed, and says so
+}
+
+// end waits for one that was told to stop.
+func (p *process) end() error {
+	p.ended = true
+	return p.Wait()
 }
 
 func (p *process) Write(b []byte) (int, error) {
@@ -69,7 +75,7 @@ func startSam(t *testing.T, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if p.killed {
+		if p.ended {
 			return
 		}
 		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -128,21 +134,9 @@ func TestThePartsRunApartAsTheDocumentationSays(t *testing.T) {
 	node.line(t, "linked to the gateway")
 
 	// The installation was announced while nobody listened: the first request adopts the project all the same.
-	issue := fmt.Sprintf("%s/%s/%s/issues/1", base, seed.Owner, seed.Repository)
-	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, issue+"/comments",
-		strings.NewReader(url.Values{"body": {"/sam add rate limiting to /api/upload"}}.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	post.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	post.Header.Set("Origin", base)
 	client := &http.Client{Transport: newTransport()}
 	defer client.CloseIdleConnections()
-	response, err := client.Do(post)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("comment: %v, %v", response, err)
-	}
-	_ = response.Body.Close()
+	issue := postComment(t, client, base, "/sam add rate limiting to /api/upload")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := until(ctx, func() (bool, error) {
@@ -160,6 +154,24 @@ func TestThePartsRunApartAsTheDocumentationSays(t *testing.T) {
 	}); err != nil {
 		t.Errorf("the page does not say that it is done: %v", err)
 	}
+}
+
+// postComment comments on the demo's issue as the maintainer does, and returns the issue's address.
+func postComment(t *testing.T, client *http.Client, base, words string) string {
+	t.Helper()
+	issue := fmt.Sprintf("%s/%s/%s/issues/1", base, seed.Owner, seed.Repository)
+	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, issue+"/comments", strings.NewReader(url.Values{"body": {words}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	post.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	post.Header.Set("Origin", base)
+	response, err := client.Do(post)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("comment: %v, %v", response, err)
+	}
+	_ = response.Body.Close()
+	return issue
 }
 
 // freeAddress is one that nobody listens on now.

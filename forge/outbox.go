@@ -17,10 +17,12 @@ import (
 // The first words and the last do not wait.
 const editEvery = 1500 * time.Millisecond
 
-// deliverWithin bounds one effect. It is shorter than what the ledger hides a taken effect for, so that whoever takes it
-// next is alone with it. When SAM is stopping what was begun has lastWithin left.
+// deliverWithin bounds one effect. The ledger hides a taken effect for a few seconds only, so that one whose deliverer was
+// killed is told soon; who delivers says every keepEvery that he is at it. When SAM is stopping what was begun has
+// lastWithin left.
 const (
 	deliverWithin = 2 * callTimeout
+	keepEvery     = 3 * time.Second
 	lastWithin    = 10 * time.Second
 )
 
@@ -31,6 +33,8 @@ type Ledger interface {
 	// Settle, PutOff and GiveBack let go of a taken effect; task.ErrStale when somebody else has taken it meanwhile.
 	Settle(ctx context.Context, o task.Owed, quiet time.Duration) error
 	PutOff(ctx context.Context, o task.Owed, after time.Duration) error
+	// KeepOwed hides a taken effect for longer; task.ErrStale when somebody else has taken it meanwhile.
+	KeepOwed(ctx context.Context, o task.Owed) error
 	GiveBack(ctx context.Context, o task.Owed) error
 	OweLater(ctx context.Context, installation int64, after time.Duration, effects ...task.Effect) error
 	Task(ctx context.Context, id task.ID) (task.Task, error)
@@ -72,6 +76,7 @@ func (o *Outbox) deliverOne(ctx context.Context, owed task.Owed) bool {
 	// What was begun is finished though SAM is stopping: half an effect is a twin tomorrow.
 	calls, cancel := outlasting(log.WithContext(ctx), deliverWithin, lastWithin)
 	defer cancel()
+	defer o.keep(calls, cancel, owed)()
 	ctx = context.WithoutCancel(calls)
 	d, err := o.open(calls, owed)
 	if err == nil && d.body.Kind != task.EffectTwins { // a look for twins seldom writes anything
@@ -97,6 +102,37 @@ func outlasting(ctx context.Context, while, last time.Duration) (context.Context
 		stop()
 		timer.Stop()
 		cancel()
+	}
+}
+
+// keep hides an effect from other deliverers while it is on its way, until what it returns is called. Where another has it
+// all the same, because this process was not heard of for long, the calls are ended.
+func (o *Outbox) keep(calls context.Context, end context.CancelFunc, owed task.Owed) (release func()) {
+	ctx, cancel := context.WithCancel(calls)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		every := time.NewTicker(keepEvery)
+		defer every.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every.C:
+			}
+			err := o.ledger.KeepOwed(ctx, owed)
+			if errors.Is(err, task.ErrStale) {
+				end()
+				return
+			}
+			if err != nil && ctx.Err() == nil {
+				zerolog.Ctx(ctx).Debug().Err(err).Msg("saying that an effect is on its way failed; another may deliver it too")
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
 	}
 }
 

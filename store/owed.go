@@ -10,9 +10,9 @@ import (
 	"sam/task"
 )
 
-// holdOwed is how long a taken effect is hidden from other deliverers; one that dies gives it back after this. It is
-// longer than a deliverer is at one effect.
-const holdOwed = 60 * time.Second
+// holdOwed is how long a taken effect is hidden from other deliverers, unless it is kept for longer; one that dies gives it
+// back after this.
+const holdOwed = 10 * time.Second
 
 // Owe records effects of one project that no task's step carries: a reply to someone whose comment made no task.
 func (s *Store) Owe(ctx context.Context, installation int64, effects ...task.Effect) error {
@@ -57,7 +57,7 @@ func (s *Store) Owing(ctx context.Context) ([]task.OwedTo, error) {
 	return owing, nil
 }
 
-// TakeOwed takes the most urgent effect that is due to an installation and hides it from others for a minute.
+// TakeOwed takes the most urgent effect that is due to an installation and hides it from others for holdOwed.
 // task.ErrNotFound when nothing is due.
 func (s *Store) TakeOwed(ctx context.Context, to task.OwedTo) (task.Owed, error) {
 	p, hold := partition(to.Partition), operation()
@@ -108,6 +108,11 @@ func (s *Store) PutOff(ctx context.Context, o task.Owed, after time.Duration) er
 	return s.letGo(ctx, o, "later", after)
 }
 
+// KeepOwed hides a taken effect from others for holdOwed from now. task.ErrStale as for Settle.
+func (s *Store) KeepOwed(ctx context.Context, o task.Owed) error {
+	return s.letGo(ctx, o, "keep", holdOwed)
+}
+
 // GiveBack lets an effect go that was not tried: it is due as it was, and not counted as an attempt. task.ErrStale as
 // for Settle.
 func (s *Store) GiveBack(ctx context.Context, o task.Owed) error { return s.letGo(ctx, o, "back", 0) }
@@ -120,7 +125,7 @@ func (s *Store) letGo(ctx context.Context, o task.Owed, how string, after time.D
 		return err
 	}
 	if still != 1 {
-		return fmt.Errorf("let go of %s, owed to installation %d: %w", o.Target, o.Installation, task.ErrStale)
+		return fmt.Errorf("%s, owed to installation %d: %w", o.Target, o.Installation, task.ErrStale)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ MINUTES ?= 3
 SEED    ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chaos demo test lint fmt tools screenshots clean vet race
+.PHONY: help build chaos demo test lint fmt tools screenshots clean vet race speed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ test: ## fetch the tools, lint, vet, test with the race detector, build
 	@scripts/step lint $(MAKE) --no-print-directory lint
 	@scripts/step vet $(MAKE) --no-print-directory vet
 	@scripts/step race $(MAKE) --no-print-directory race
+	@scripts/step speed $(MAKE) --no-print-directory speed
 	@scripts/step build $(MAKE) --no-print-directory build
 
 lint: tools ## lint, and check the formatting
@@ -58,3 +59,7 @@ vet:
 # The race detector needs cgo, whatever the environment says about it.
 race:
 	CGO_ENABLED=1 go test -race ./...
+
+# What is measured, and so must not run beside the race detector or anything else.
+speed:
+	go test -count=1 -run "AtMostThreeTimes" -v ./app

@@ -51,8 +51,8 @@ func (l *locks) lock(ctx context.Context, name string) (unlock func(), err error
 	}
 }
 
-// lockFolder makes sure that no other node agent works in dir until the file is closed.
-func lockFolder(dir string) (*os.File, error) {
+// lockFolder makes sure that no other node agent works in dir until unlock is called.
+func lockFolder(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, "lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -60,7 +60,11 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
-		return file, nil
+		return func() {
+			// A program that is being started has a copy of the file for a moment, and with it the lock: closing ours is not enough.
+			_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+			_ = file.Close()
+		}, nil
 	}
 	_ = file.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -149,11 +149,11 @@ func (o *Options) settle() error {
 // Run holds the link and works until ctx ends, then stops the agents and returns when everything has ended. A link that
 // fails is no error: it is tried again for ever. An error means that the node's folder cannot be used.
 func (n *Node) Run(ctx context.Context) error {
-	lock, err := lockFolder(n.options.Dir)
+	unlock, err := lockFolder(n.options.Dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock()
 	log := zerolog.Ctx(ctx).With().Str("node", n.options.Name).Logger()
 	ctx = log.WithContext(ctx)
 	n.ending = ctx.Done()

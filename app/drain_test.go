@@ -68,7 +68,7 @@ func startReplica(t *testing.T, dir, redis string) replica {
 // ready is what a replica's /readyz answers; 0 when nobody is there.
 func (r replica) ready(t *testing.T, client *http.Client) (status int, words string) {
 	t.Helper()
-	response, err := client.Get("http://" + r.operator + "/readyz") //nolint:noctx // the client has a timeout
+	response, err := client.Get("http://" + r.operator + "/readyz")
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -80,6 +80,9 @@ func deliveryOf(t *testing.T, url, secret, guid string) *http.Request {
 }
 
 func TestAcceptingADeliveryCostsAtMostThreeTimesItsScript(t *testing.T) {
+	if raced {
+		t.Skip("NOT MEASURED with the race detector, which makes all but Redis ten times slower: make speed measures it, and make test has it")
+	}
 	server, err := redis.Start(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -124,8 +127,8 @@ func TestAcceptingADeliveryCostsAtMostThreeTimesItsScript(t *testing.T) {
 		}
 		return nil
 	}
-	// Others share the machine: a second of the one and a second of the other in turn, and the best of three tries.
-	const perSecond, tries, turns = 500, 3, 3
+	// Others share the machine: a second of the one and a second of the other in turn, and the best of some tries.
+	const perSecond, tries, turns = 500, 6, 3
 	for try := range tries {
 		var script, whole []time.Duration
 		for range turns {

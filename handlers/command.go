@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,10 +44,16 @@ var (
 	reserved = verbs[1:]
 )
 
+// mentioned finds what may be a command: a line that begins with /sam, wherever it stands.
+var mentioned = regexp.MustCompile(`(?im)^ *` + mentionWord)
+
 // ParseCommands finds the commands of a comment, in order. A command is a line of a top-level paragraph that begins with
 // /sam; it goes on to the next command or to the end of the comment, so a request may span paragraphs, lists and code.
 // Where /sam stands inside a quote, code, a list, a table or HTML it is somebody talking about SAM, not to it.
 func ParseCommands(comment string) []Command {
+	if !mentioned.MatchString(comment) { // most comments are not for SAM
+		return nil
+	}
 	source := []byte(strings.ReplaceAll(comment, "\r\n", "\n"))
 	document := goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader(source))
 	var starts []int // offsets of lines that begin with /sam

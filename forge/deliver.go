@@ -14,12 +14,17 @@ import (
 	"sam/task"
 )
 
+// replyQuiet is how long a reply is remembered that was made. What asks may be handled twice, and GitHub's list may not have
+// the reply yet: owed again within this time it is looked for later, and as one that may be there.
+const replyQuiet = 30 * time.Second
+
 // deliver does what the effect is.
 func (d *delivery) deliver(ctx context.Context) error {
 	switch d.body.Kind {
 	case task.EffectReaction:
 		return d.react(ctx)
 	case task.EffectReply:
+		d.quiet = replyQuiet
 		return d.comment(ctx, replyText(d.body), time.Time{})
 	case task.EffectQuestion, task.EffectClosing, task.EffectStatus, task.EffectTwins:
 	default:
@@ -126,7 +131,7 @@ func (d *delivery) status(ctx context.Context, t task.Task) error {
 		return gone
 	case known != 0 && t.State.Final():
 		return fmt.Errorf("%w: somebody deleted the status comment", errMoot)
-	case known != 0: // or it is there, and GitHub's list lags behind as well
+	case known != 0: // it was deleted, or it is there and GitHub's list lags behind as well
 		if err := d.expectTwins(ctx); err != nil {
 			return err
 		}
@@ -150,7 +155,7 @@ func (d *delivery) edit(ctx context.Context, comment int64, text string) error {
 // twins is owed before: GitHub's lists lag behind, and this process may die right after.
 func (d *delivery) create(ctx context.Context, text string) (int64, error) {
 	// An effect that is owed anew while it is on its way counts its attempts anew, but not its versions.
-	if d.owed.Attempts > 1 || d.owed.Version != "1" && d.body.Kind != task.EffectStatus {
+	if d.owed.Attempts > 1 || d.owed.Version != "1" {
 		if err := d.expectTwins(ctx); err != nil {
 			return 0, err
 		}

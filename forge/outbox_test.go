@@ -267,11 +267,11 @@ func TestACommentWhoseAnswerWasLostIsNotMadeTwice(t *testing.T) {
 }
 
 func TestAReplyThatIsOwedAgainAfterItWasMadeIsNotMadeTwice(t *testing.T) {
-	d := newDesk(t)
+	d := newTimedDesk(t)
 	spec := d.issue()
 	for range 2 { // a delivery may be handled twice
 		d.owe(task.ReplyEffect(spec.Project, 1, "comment-1", "Say more."))
-		d.deliver()
+		d.minute()
 	}
 	if got := d.ours(1); len(got) != 1 || len(d.ledger.settled) != 2 {
 		t.Errorf("got %q, settled %v", got, d.ledger.settled)

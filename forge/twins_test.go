@@ -101,6 +101,25 @@ func TestADelivererThatWasOvertakenLeavesNoTwin(t *testing.T) {
 	}
 }
 
+func TestAReplyThatIsOwedAgainWhileGitHubsListLagsIsThereOnce(t *testing.T) {
+	d := newTimedDesk(t)
+	spec := d.issue()
+	reply := task.ReplyEffect(spec.Project, 1, "comment-1", "Say more.")
+	d.owe(reply)
+	d.deliver()
+	d.owe(reply) // the same event under another GUID
+	d.lag(1)
+	d.deliver()
+	d.minute()
+	d.minute()
+	if got := d.ours(1); len(got) != 1 {
+		t.Errorf("there are %q", got)
+	}
+	if owing, err := d.ledger.Owing(t.Context()); err != nil || len(owing) != 0 {
+		t.Errorf("still owed: %v, %v", owing, err)
+	}
+}
+
 func TestNobodyElsesCommentIsTakenForATwin(t *testing.T) {
 	d := newTimedDesk(t)
 	spec := d.issue()

@@ -134,26 +134,39 @@ func (s Sweep) deliveries(ctx context.Context, now time.Time) error {
 			w.ID = max(w.ID, d.ID)
 			next.Waiting[d.GUID] = w
 		}
-	}
-	for guid, w := range next.Waiting {
-		if err := s.missed(ctx, now, next.Waiting, guid, w); err != nil {
-			return err
+		if next.Cursor.Page != "" { // a log that takes longer than a turn is read to its end all the same
+			next.Doubt = known.Doubt
+			if err := s.Turns.SaveMissedLog(ctx, next); err != nil {
+				return err
+			}
 		}
 	}
-	return s.Turns.SaveMissedLog(ctx, next)
+	next.Doubt = false
+	for guid, w := range next.Waiting {
+		if err = s.missed(ctx, now, next.Waiting, guid, w); err != nil {
+			break
+		}
+	}
+	// Kept when it was cut short, too: what was asked for must not be asked for again as if for the first time.
+	return errors.Join(err, s.Turns.SaveMissedLog(context.WithoutCancel(ctx), next))
 }
 
 // Recover reads the log from its beginning after Redis has lost data: what SAM has answered with success and Redis does
 // not know is asked for once more. What such a delivery asked for and was done before is found at GitHub; see request.
+//
+// It fails while another process is at the log: that one would write over the list what it began with.
 func (s Sweep) Recover(ctx context.Context) error {
-	if err := s.Turns.SaveMissedLog(ctx, task.MissedLog{Doubt: true}); err != nil {
+	now, mine, err := s.Turns.TakeTurn(ctx, "sweep", sweepLease, 0)
+	if err != nil {
 		return err
 	}
-	now, mine, err := s.Turns.TakeTurn(ctx, "sweep", sweepLease, 0)
-	if err != nil || !mine {
-		return err // whoever has the turn reads the same list at its next one
+	if !mine {
+		return errors.New("another process reads GitHub's log of deliveries now; it is read from its beginning after that")
 	}
-	err = s.deliveries(ctx, now)
+	err = s.Turns.SaveMissedLog(ctx, task.MissedLog{Doubt: true})
+	if err == nil {
+		err = s.deliveries(ctx, now)
+	}
 	return errors.Join(err, s.Turns.EndTurn(context.WithoutCancel(ctx), "sweep"))
 }
 

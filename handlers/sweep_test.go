@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sam/handlers"
+	"sam/store"
 	"sam/task"
 )
 
@@ -118,6 +119,44 @@ func TestARemovalThatNoEventToldIsFoundByTheSweep(t *testing.T) {
 	}
 }
 
+func TestASweepThatIsCutShortGoesOnWhereItWas(t *testing.T) {
+	turns := &clock{now: time.Now(), log: task.MissedLog{Doubt: true}}
+	d := newDoor(t, nobody{t}, 42)
+	ctx, cancel := context.WithCancel(d.ctx())
+	l := &hooklog{log: logged(7, "g", false), page: "older", read: func(n int) {
+		if n == 2 {
+			cancel()
+		}
+	}}
+	s := handlers.Sweep{Base: d.base, Turns: turns, Log: l, Every: time.Minute}
+	s.Once(ctx, 0)
+	if got := turns.log; got.Cursor.Page != "older" || !got.Doubt || len(got.Waiting) != 1 {
+		t.Errorf("in the middle of the log: %+v", got)
+	}
+	l.page, l.read, l.down = "", func(int) {}, context.DeadlineExceeded
+	ctx, cancel = context.WithCancel(d.ctx())
+	l.ask = cancel // the turn is over while GitHub is asked
+	s.Once(ctx, 0)
+	if got := turns.log; got.Cursor.Page != "" || got.Doubt || l.asked != 1 {
+		t.Errorf("in the middle of asking, %d times: %+v", l.asked, got)
+	}
+}
+
+func TestADoubtIsNotForgottenForWhoIsAtTheLogMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	other, err := store.Open(t.Context(), store.Options{Addresses: []string{w.redis.Address}, AllowLossy: true})
+	w.check(err)
+	defer func() { w.check(other.Close()) }()
+	if _, mine, err := other.TakeTurn(t.Context(), "sweep", time.Minute, 0); err != nil || !mine {
+		t.Fatalf("turn: %v, %v", mine, err)
+	}
+	if err := w.sweep().Recover(w.ctx()); err == nil {
+		t.Error("made up for although another process writes the list that it began with")
+	}
+	w.check(other.EndTurn(t.Context(), "sweep"))
+	w.check(w.sweep().Recover(w.ctx()))
+}
+
 func TestASweepRunsUntilItIsTold(t *testing.T) {
 	turns, l := &clock{now: time.Now()}, &hooklog{}
 	d := newDoor(t, nobody{t}, 42)
@@ -159,13 +198,20 @@ type hooklog struct {
 	reads int
 	asked int
 	read  func(n int)
+	page  string // where the log goes on
+	ask   func()
 }
 
-func (l *hooklog) DeliveryLog(context.Context, task.LogCursor) ([]task.Logged, task.LogCursor, error) {
+func (l *hooklog) DeliveryLog(ctx context.Context, _ task.LogCursor) ([]task.Logged, task.LogCursor, error) {
 	if l.reads++; l.read != nil {
 		l.read(l.reads)
 	}
-	return l.log, task.LogCursor{}, nil
+	return l.log, task.LogCursor{Page: l.page}, ctx.Err()
 }
 
-func (l *hooklog) Redeliver(context.Context, int64) error { l.asked++; return l.down }
+func (l *hooklog) Redeliver(context.Context, int64) error {
+	if l.asked++; l.ask != nil {
+		l.ask()
+	}
+	return l.down
+}

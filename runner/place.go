@@ -52,6 +52,10 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 		return err
 	}
 	if holder != t.ID {
+		// Without a place: the one that has the branch may wait for a place itself, when an answer brought it back.
+		if err := r.store.Leave(ctx, t.Spec, r.Bounds.InFlight); err != nil {
+			return err
+		}
 		return r.starve(ctx, t, fmt.Sprintf("The task `%s` works on the branch `%s` now; this starts when that is done.", holder, branch.Name))
 	}
 	nodes, err := r.store.Nodes(ctx)

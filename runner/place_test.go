@@ -92,6 +92,33 @@ func TestAnIssueAndItsPullRequestDoNotWorkOnOneBranchAtOnce(t *testing.T) {
 	}
 }
 
+func TestATaskThatWaitsForABranchLeavesItsPlaceToTheTaskThatHasTheBranch(t *testing.T) {
+	c := newClocked(t)
+	c.linkAs(t, "local", 2)
+	c.Bounds.InFlight = task.Limits{Account: 1, All: 5}
+	c.hub.pulls = map[task.ThreadID]task.Branch{task.IssueThread(7, 2): {Name: "sam/issue-1", Base: "main", Pull: 2}}
+	issue := c.ask(t, 1)
+	now := c.read(t, issue)
+	if err := c.Ask(t.Context(), now, now.Epoch, task.Question{ID: "q", Seq: 1, Text: "which?"}, task.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(task.NodeSilence + time.Second) // its node is lost: it waits without one, and without a place
+	c.Advance(t.Context(), issue)
+	c.linkAs(t, "local", 2)
+	pull := c.ask(t, 2)
+	if got := c.read(t, pull); got.State != task.Placing || !strings.Contains(got.Waits, string(issue)) {
+		t.Fatalf("while the other has the branch: %s %q", got.State, got.Waits)
+	}
+	waits := c.read(t, issue)
+	if given, err := c.Answer(t.Context(), waits, task.Answer{Text: "green"}, task.NewID(7, task.CommentSource(9), 0), c.now, task.Change{}); err != nil || !given {
+		t.Fatalf("answer: %v, %v", given, err)
+	}
+	c.Advance(t.Context(), issue)
+	if got := c.read(t, issue); got.State != task.Preparing {
+		t.Errorf("the one that has the branch: %s %q", got.State, got.Waits)
+	}
+}
+
 func TestAnAccountsTasksBeyondItsLimitWaitAndSayTheirPlace(t *testing.T) {
 	c := newClocked(t)
 	c.linkAs(t, "local", 3)

@@ -61,7 +61,7 @@ func (r *Runner) ReconcileOnce(ctx context.Context, since time.Duration) bool {
 	}
 	bounded, cancel := context.WithTimeout(ctx, reconcileLease)
 	defer cancel()
-	if err := errors.Join(r.reconcile(bounded, now), r.leaveOver(bounded)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(r.leaveOver(bounded), r.reconcile(bounded, now)); err != nil && ctx.Err() == nil {
 		log.Warn().Err(err).Msg("comparing open tasks with GitHub failed; trying again at the next interval")
 	}
 	if err := r.store.EndTurn(context.WithoutCancel(ctx), "reconcile"); err != nil {

@@ -1,7 +1,9 @@
 package runner_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +106,22 @@ func TestAPlaceInFlightOfATaskThatIsOverIsGivenUp(t *testing.T) {
 	c.ReconcileOnce(t.Context(), 0)
 	if flying, err := c.InFlight(t.Context()); err != nil || len(flying) != 0 {
 		t.Errorf("still in flight: %v, %v", flying, err)
+	}
+}
+
+func TestAPlaceInFlightIsGivenUpThoughThereIsMoreToCompareThanTheTurnHasTimeFor(t *testing.T) {
+	c := newClocked(t)
+	c.linkAs(t, "local", 2)
+	over := c.ask(t, 1)
+	if err := c.Move(t.Context(), c.read(t, over), task.Failed, task.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	open := c.ask(t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.hub.asked = cancel // the time is over at the first look
+	c.ReconcileOnce(ctx, 0)
+	if flying, err := c.InFlight(t.Context()); err != nil || !slices.Equal(flying, []task.ID{open}) {
+		t.Errorf("in flight: %v, %v", flying, err)
 	}
 }
 

@@ -71,13 +71,14 @@ type Bounds struct {
 	Place    time.Duration // how long a task looks for a node
 	Publish  time.Duration // how long a result is tried to be published; its commits stay on the branch
 	Silence  time.Duration // how long an agent may give no sign
+	Last     time.Duration // how long a step that was begun may go on when SAM is stopping
 	InFlight task.Limits   // tasks from placing to their end, at once
 }
 
 // DefaultBounds are what New begins with.
 func DefaultBounds() Bounds {
 	return Bounds{
-		Attempts: 2, Place: 24 * time.Hour, Publish: time.Hour, Silence: task.AgentSilence,
+		Attempts: 2, Place: 24 * time.Hour, Publish: time.Hour, Silence: task.AgentSilence, Last: 10 * time.Second,
 		InFlight: task.Limits{Account: 20, All: 100},
 	}
 }
@@ -110,8 +111,10 @@ func (r *Runner) Prepare(ctx context.Context) error {
 // Advance takes a task one step on, if it is anybody's to take. What fails is left to its lease: the sweep brings it back.
 func (r *Runner) Advance(ctx context.Context, id task.ID) {
 	log := zerolog.Ctx(ctx).With().Str("task", string(id)).Logger()
-	// A step that was begun is finished though SAM is stopping; each is bounded by the lease.
-	ctx = log.WithContext(context.WithoutCancel(ctx))
+	// A step that was begun is finished though SAM is stopping, if that does not take long: another process takes it else,
+	// when the lease is over.
+	ctx, release := r.outlasting(log.WithContext(ctx))
+	defer release()
 	claimed, err := r.store.Claim(ctx, id)
 	var not task.NotYoursError
 	if errors.As(err, &not) && not.Why == string(task.Waiting) {
@@ -137,6 +140,24 @@ func (r *Runner) Advance(ctx context.Context, id task.ID) {
 		log.Info().Err(err).Str("state", string(claimed.State)).Msg("a step was not taken; the task is looked at again when its lease is over")
 	default:
 		log.Error().Err(err).Str("state", string(claimed.State)).Msg("a step failed; it is tried again when its lease is over")
+	}
+}
+
+// outlasting returns a context that ends Bounds.Last after the given one, or with release.
+func (r *Runner) outlasting(ctx context.Context) (out context.Context, release context.CancelFunc) {
+	out, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		last := time.NewTimer(r.Bounds.Last)
+		defer last.Stop()
+		select {
+		case <-out.Done():
+		case <-last.C:
+			end()
+		}
+	})
+	return out, func() {
+		stop()
+		end()
 	}
 }
 

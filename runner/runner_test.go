@@ -31,7 +31,9 @@ type clocked struct {
 
 // hub is a GitHub that has one free branch name and takes one pull request for it.
 type hub struct {
-	down      error // what every call fails with
+	down      error  // what every call fails with
+	hangs     func() // called when a publication hangs, as from then on all do
+	asked     func() // called when a thread is looked at
 	published int
 	wrong     int                           // how many reads of a thread say that it is gone
 	landed    string                        // what is on the branch though no push of it was recorded
@@ -54,6 +56,9 @@ func (h *hub) Landed(context.Context, task.Project, task.Task) (string, bool, er
 }
 
 func (h *hub) ThreadState(_ context.Context, _ task.Project, t task.Task) (task.ThreadState, error) {
+	if h.asked != nil {
+		h.asked()
+	}
 	if h.wrong > 0 {
 		h.wrong--
 		return task.ThreadState{Gone: true}, nil
@@ -61,7 +66,12 @@ func (h *hub) ThreadState(_ context.Context, _ task.Project, t task.Task) (task.
 	return h.threads[t.ID], h.down
 }
 
-func (h *hub) Publish(context.Context, task.Project, task.Task) (task.PullRequest, error) {
+func (h *hub) Publish(ctx context.Context, _ task.Project, _ task.Task) (task.PullRequest, error) {
+	if h.hangs != nil {
+		h.hangs()
+		<-ctx.Done()
+		return task.PullRequest{}, ctx.Err()
+	}
 	if h.down != nil {
 		return task.PullRequest{}, h.down
 	}

@@ -15,15 +15,16 @@ func (s *Store) Claim(ctx context.Context, id task.ID) (task.Claimed, error) {
 		return task.Claimed{}, err
 	}
 	p := s.partitions.task(id)
+	claim := operation()
 	what, err := s.runKept(ctx, p, "claim", []string{p.task(id), p.thread(before.Thread), p.due(), p.starved(), p.changed(id)},
-		string(id), s.process, lease(task.Placing), operation(), lease(task.Queued)).Text()
+		string(id), s.process, lease(task.Placing), claim, lease(task.Queued)).Text()
 	if err != nil {
 		return task.Claimed{}, err
 	}
 	if what != "claimed" {
 		return task.Claimed{}, task.NotYoursError{Why: what}
 	}
-	t, end, err := s.readTask(ctx, id)
+	t, end, err := s.claimed(ctx, id, claim)
 	if err == nil && t.Node != "" {
 		s.freeSlot(ctx, t.Node, id, t.Epoch-1) // whatever node it was on, its attempt is over
 	}
@@ -33,9 +34,22 @@ func (s *Store) Claim(ctx context.Context, id task.ID) (task.Claimed, error) {
 	return task.Claimed{Task: t, End: end}, err
 }
 
-// Renew pushes a lease of this process on by task.Deadline of the task's state; ErrStale when it is another's by now.
+// claimed reads a task as a claim has left it. The claim may be over by then, for a process may be frozen between the two:
+// then what is read is another's, and so is its epoch.
+func (s *Store) claimed(ctx context.Context, id task.ID, claim string) (task.Task, *task.End, error) {
+	record, err := s.record(ctx, id)
+	if err != nil {
+		return task.Task{}, nil, err
+	}
+	if record["op"] != claim {
+		return task.Task{}, nil, task.NotYoursError{Why: "busy"}
+	}
+	return decodeRecord(id, record)
+}
+
+// Renew pushes a claim of this process on, to the length that Claim gave it; ErrStale when it is another's by now.
 func (s *Store) Renew(ctx context.Context, t task.Task) error {
-	return s.renew(ctx, t.ID, s.process, t.Epoch, lease(t.State))
+	return s.renew(ctx, t.ID, s.process, t.Epoch, lease(task.Placing))
 }
 
 // RenewFor pushes a node's lease on an attempt on; ErrStale when the node does not hold it.

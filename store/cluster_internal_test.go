@@ -77,6 +77,8 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 	var owed task.Owed
 	var link int64
 	for _, step := range []func() error{
+		func() error { return s.createGroups(ctx, s.partitions.project(repository)) },
+		func() error { return s.forgetConsumers(ctx, s.partitions.project(repository), consumerForgotten) },
 		func() error { return s.SaveProject(ctx, task.Project{ID: repository, Installation: 3}) },
 		func() error { return s.EnsureNode(ctx, task.Node{Name: node, Slots: 1}) },
 		func() (err error) { link, err = s.NodeLinked(ctx, task.Node{Name: node, Slots: 1}); return err },

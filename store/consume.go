@@ -43,6 +43,9 @@ type Handlers struct {
 func (s *Store) Consume(ctx context.Context, h Handlers) error {
 	for _, p := range s.partitions.all() {
 		err := s.createGroups(ctx, p)
+		if err == nil {
+			err = s.forgetConsumers(ctx, p, consumerForgotten)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}

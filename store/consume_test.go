@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -33,6 +34,37 @@ func TestADeliveryIsAcceptedOnce(t *testing.T) {
 		if err != nil || fresh != want {
 			t.Errorf("accept %d: %v, %v; want %v", i, fresh, err, want)
 		}
+	}
+}
+
+func TestADeliveryThatHangsDoesNotHoldUpAProcessThatIsStoppingAndIsHandledByAnother(t *testing.T) {
+	t.Parallel()
+	s, server := open(t)
+	if _, err := s.Accept(t.Context(), task.Delivery{ID: "hangs", Event: "issues", Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan struct{})
+	stop := serve(t, s, store.Handlers{Delivery: func(ctx context.Context, _ task.Delivery) error {
+		close(begun)
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	<-begun
+	told := time.Now()
+	stop()
+	if took := time.Since(told); took > 15*time.Second {
+		t.Errorf("it took %s to stop", took)
+	}
+	handled := make(chan struct{})
+	stop = serve(t, connect(t, server), store.Handlers{Delivery: func(context.Context, task.Delivery) error {
+		close(handled)
+		return nil
+	}})
+	defer stop()
+	select {
+	case <-handled:
+	case <-time.After(30 * time.Second):
+		t.Error("nobody handles it any more")
 	}
 }
 

@@ -32,35 +32,38 @@ type fullness struct {
 // has no limit, or does not say, is not full.
 func (s *Store) full(ctx context.Context, p partition) bool {
 	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
-	if f := s.memory.known[p]; time.Since(f.at) < memoryEvery {
-		return f.full
+	before := s.memory.known[p]
+	s.memory.mu.Unlock()
+	if time.Since(before.at) < memoryEvery {
+		return before.full
 	}
-	f := fullness{at: time.Now()}
+	now := fullness{at: time.Now()} // Redis is asked without the lock: one that hangs holds up nobody whose answer is known
 	master, err := s.master(ctx, p.work())
 	if err == nil {
 		var info string
 		if info, err = master.Info(ctx, "memory").Result(); err == nil {
 			used, most := infoNumber(info, "used_memory"), infoNumber(info, "maxmemory")
-			f.full = most > 0 && float64(used) >= roomLeft*float64(most)
+			now.full = most > 0 && float64(used) >= roomLeft*float64(most)
 		}
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("Redis does not say how full it is")
 	}
-	if f.full != s.memory.known[p].full {
+	if now.full != before.full {
 		level := zerolog.InfoLevel
-		if f.full {
+		if now.full {
 			level = zerolog.ErrorLevel
 		}
-		zerolog.Ctx(ctx).WithLevel(level).Str("partition", string(p)).Bool("full", f.full).
+		zerolog.Ctx(ctx).WithLevel(level).Str("partition", string(p)).Bool("full", now.full).
 			Msg("new tasks are refused while Redis has used 80 % of its maxmemory")
 	}
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
 	if s.memory.known == nil {
 		s.memory.known = map[partition]fullness{}
 	}
-	s.memory.known[p] = f
-	return f.full
+	s.memory.known[p] = now
+	return now.full
 }
 
 // infoNumber reads one number out of INFO's answer; 0 when it is not there.

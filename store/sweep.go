@@ -20,6 +20,8 @@ const (
 	slotsEvery = 12 * time.Second
 	// handleWithin bounds the handling of one delivery: a few calls of GitHub.
 	handleWithin = time.Minute
+	// lastWithin is what it has left of that when SAM is stopping: a replica drains within 20 s.
+	lastWithin = 10 * time.Second
 )
 
 // sweep acts on deadlines and on what is owed: what the streams did not wake anybody for.

@@ -18,8 +18,9 @@ const tailBlock = 5 * time.Second
 var errClosed = errors.New("the store is closed")
 
 // tail tells any number of followers that a stream of its partition has grown, with one blocking reader for the process: a
-// reader each would cost a connection each. It has a reader only once somebody follows. go-redis cannot interrupt a blocking read when the set of streams changes, so the set
-// has one more stream in it, the process's own, and whoever changes the set writes there.
+// reader each would cost a connection each. It has a reader only once somebody follows. go-redis cannot interrupt a
+// blocking read when the set of streams changes, so the set has one more stream in it, the process's own, and whoever
+// changes the set writes there.
 type tail struct {
 	store *Store
 	p     partition
@@ -88,41 +89,52 @@ func (t *tail) subscribe(ctx context.Context, stream string) (<-chan struct{}, f
 	if err != nil {
 		return nil, nil, err
 	}
+	seen := "0-0"
+	if len(last) > 0 {
+		seen = last[0].ID
+	}
 	signal := make(chan struct{}, 1)
+	stop := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.forget(stream, signal)
+	}
+	read, err := t.add(ctx, stream, seen, signal)
+	if err == nil && read { // without the lock, under which the reader tells of what has come
+		err = t.poke(ctx)
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return signal, stop, nil
+}
+
+// add has a signal told of a stream, from the entry after seen on if nobody follows it yet, and starts the reader where
+// there is none. It reports whether there was one, which may be in a wait for other streams.
+func (t *tail) add(ctx context.Context, stream, seen string, signal chan struct{}) (read bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.isClosed() {
-		return nil, nil, errClosed
+		return false, errClosed
 	}
 	w := t.watched[stream]
 	if w == nil {
-		w = &watched{seen: "0-0", signals: map[chan struct{}]struct{}{}}
-		if len(last) > 0 {
-			w.seen = last[0].ID
-		}
+		w = &watched{seen: seen, signals: map[chan struct{}]struct{}{}}
 		t.watched[stream] = w
 	}
 	w.signals[signal] = struct{}{}
 	if t.reading {
-		if err := t.poke(ctx); err != nil {
-			t.forget(stream, signal)
-			return nil, nil, err
-		}
-	} else { // it outlives its first follower and ends with the store, or when nobody follows any more
-		client, err := t.store.followReader()
-		if err != nil {
-			t.forget(stream, signal)
-			return nil, nil, err
-		}
-		t.reading = true
-		t.wg.Add(1)
-		go t.read(context.WithoutCancel(ctx), client)
+		return true, nil
 	}
-	return signal, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.forget(stream, signal)
-	}, nil
+	client, err := t.store.followReader()
+	if err != nil {
+		return false, err
+	}
+	t.reading = true // it outlives its first follower and ends with the store, or when nobody follows any more
+	t.wg.Add(1)
+	go t.read(context.WithoutCancel(ctx), client)
+	return false, nil
 }
 
 func (t *tail) forget(stream string, signal chan struct{}) {

@@ -53,13 +53,26 @@ func (s *Store) Task(ctx context.Context, id task.ID) (task.Task, error) {
 
 // readTask reads a task and how its agent's attempt ended, nil while it has not.
 func (s *Store) readTask(ctx context.Context, id task.ID) (task.Task, *task.End, error) {
+	record, err := s.record(ctx, id)
+	if err != nil {
+		return task.Task{}, nil, err
+	}
+	return decodeRecord(id, record)
+}
+
+// record reads a task's hash; ErrNotFound when there is none.
+func (s *Store) record(ctx context.Context, id task.ID) (map[string]string, error) {
 	record, err := s.rdb.HGetAll(ctx, s.partitions.task(id).task(id)).Result()
 	if err != nil {
-		return task.Task{}, nil, fmt.Errorf("read task %s: %w", id, err)
+		return nil, fmt.Errorf("read task %s: %w", id, err)
 	}
 	if len(record) == 0 {
-		return task.Task{}, nil, fmt.Errorf("task %s: %w", id, task.ErrNotFound)
+		return nil, fmt.Errorf("task %s: %w", id, task.ErrNotFound)
 	}
+	return record, nil
+}
+
+func decodeRecord(id task.ID, record map[string]string) (task.Task, *task.End, error) {
 	t, end, err := decodeTask(record)
 	if err != nil {
 		return task.Task{}, nil, fmt.Errorf("decode task %s: %w", id, err)

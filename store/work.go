@@ -17,10 +17,16 @@ func (c *consumer) deliver(ctx context.Context, p partition, m redis.XMessage) {
 	d := task.Delivery{ID: text(m, "id"), Event: text(m, "event"), Body: []byte(text(m, "body")), At: entryTime(m.ID)}
 	c.run.Go(func() error {
 		log := zerolog.Ctx(ctx).With().Str("delivery", d.ID).Str("event", d.Event).Logger()
-		// A delivery that was begun is finished though SAM is stopping: what it makes is one script.
-		ctx := log.WithContext(context.WithoutCancel(ctx))
-		ctx, cancel := context.WithTimeout(ctx, handleWithin)
+		// A delivery that was begun is finished though SAM is stopping, if that does not take long: another process handles it
+		// else.
+		stopping := ctx
+		ctx, cancel := context.WithTimeout(log.WithContext(context.WithoutCancel(ctx)), handleWithin)
 		defer cancel()
+		defer context.AfterFunc(stopping, func() {
+			if wait(ctx, lastWithin) {
+				cancel()
+			}
+		})()
 		defer c.keep(ctx, p, m.ID)()
 		if !protects("ack") {
 			_ = c.store.forgetDelivery(ctx, p, m.ID) // before it is handled: if that fails nobody knows of it any more

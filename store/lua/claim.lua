@@ -38,7 +38,8 @@ if state == 'queued' and not unwanted then
 elseif state == 'waiting' and not unwanted then
   return 'waiting'
 elseif state == 'preparing' or state == 'running' or state == 'waiting' then
-  if live and not ended then return 'busy' end
+  -- A node's lease is over when its attempt is; a runner's, who decides about that, is not.
+  if live and not (ended and owner == redis.call('HGET', KEYS[1], 'node')) then return 'busy' end
   if state == 'running' and ended and cjson.decode(ending).outcome ~= 'lost' then to = 'publishing' end
 elseif live and not (unwanted and state == 'placing') then
   return 'busy'

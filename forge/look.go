@@ -3,6 +3,7 @@ package forge
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -73,11 +74,11 @@ func (f *Forge) ThreadState(ctx context.Context, p task.Project, t task.Task) (t
 		return task.ThreadState{Gone: gone}, err
 	}
 	if t.Comment != 0 {
-		_, _, err := client.Issues.GetComment(ctx, p.Owner, p.Name, t.Comment)
+		_, response, err := client.Issues.GetComment(ctx, p.Owner, p.Name, t.Comment)
 		if meaning, _ := judge(err); err != nil && meaning != missing {
 			return state, fmt.Errorf("read comment %d of %s: %w", t.Comment, p.FullName(), err)
 		}
-		state.CommentGone = err != nil && time.Since(t.Created) > appearsWithin
+		state.CommentGone = err != nil && clock(response).Sub(t.Created) > appearsWithin
 	}
 	if issue.GetState() == "closed" {
 		state.ClosedAt = issue.GetClosedAt().Time
@@ -97,12 +98,12 @@ func (f *Forge) ThreadState(ctx context.Context, p task.Project, t task.Task) (t
 
 // issue reads a task's issue or pull request, and says whether it is gone from the project.
 func (f *Forge) issue(ctx context.Context, client *github.Client, p task.Project, t task.Task) (*github.Issue, bool, error) {
-	issue, _, err := client.Issues.Get(ctx, p.Owner, p.Name, t.Number)
+	issue, response, err := client.Issues.Get(ctx, p.Owner, p.Name, t.Number)
 	meaning, _ := judge(err)
 	switch {
 	case err != nil && meaning != missing:
 		return nil, false, fmt.Errorf("read #%d of %s: %w", t.Number, p.FullName(), err)
-	case err != nil && time.Since(t.Created) < appearsWithin:
+	case err != nil && clock(response).Sub(t.Created) < appearsWithin:
 		return &github.Issue{}, false, nil
 	case err == nil && issue.GetNumber() == t.Number && strings.EqualFold(repositoryOf(issue), p.FullName()):
 		return issue, false, nil
@@ -113,6 +114,16 @@ func (f *Forge) issue(ctx context.Context, client *github.Client, p task.Project
 		return nil, false, err
 	}
 	return issue, meaning == missing || issue.GetNumber() != t.Number || !strings.EqualFold(repositoryOf(issue), now.FullName()), nil
+}
+
+// clock is GitHub's, by which things were created; this machine's may be off.
+func clock(r *github.Response) time.Time {
+	if r != nil && r.Response != nil {
+		if at, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+			return at
+		}
+	}
+	return time.Now()
 }
 
 // repositoryOf is the full name in an issue's repository_url.

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"sam/runner"
+	"sam/runner/cloud/local"
+	"sam/store"
 	"sam/task"
 )
 
@@ -202,5 +206,50 @@ func TestWhatIsCancelledWhileItsResultIsPublishedIsLeftToThePublisherWhileThatLi
 	c.Advance(t.Context(), id)
 	if got := c.read(t, id); got.State != task.Cancelled || c.hub.published != 0 || !strings.Contains(got.Failure, "on the branch") {
 		t.Errorf("it is %s: %q, with %d pull requests", got.State, got.Failure, c.hub.published)
+	}
+}
+
+func TestATaskThatIsCancelledAfterItsPublisherMadeThePullRequestNamesIt(t *testing.T) {
+	c, id := unpublished(t)
+	if done, err := c.Cancel(t.Context(), id, unwanted); err != nil || !done {
+		t.Fatalf("cancel: %v, %v", done, err)
+	}
+	c.pass(task.Deadline(task.Publishing) + time.Second)
+	c.Advance(t.Context(), id)
+	if got := c.read(t, id); got.State.Final() {
+		t.Fatalf("it ended, as %s, without asking GitHub for its pull request", got.State)
+	}
+	c.hub.down = nil
+	now := c.read(t, id)
+	c.hub.pulls = map[task.ThreadID]task.Branch{now.Thread: {Name: now.Branch, Base: "main", Rewrite: true, Pull: 2, PullURL: "https://example.com/pull/2"}}
+	c.pass(task.Deadline(task.Publishing) + time.Second)
+	c.Advance(t.Context(), id)
+	got := c.read(t, id)
+	if got.State != task.Cancelled || got.Pull != 2 || !strings.Contains(got.Failure, "in pull request #2") || c.hub.published != 0 {
+		t.Errorf("ended as %+v", got)
+	}
+}
+
+// unread is a store whose blob store is away.
+type unread struct{ *store.Store }
+
+func (unread) WholeBody(context.Context, task.Spec) (string, error) {
+	return "", errors.New("the bucket does not answer")
+}
+
+func TestATaskWhoseTextCannotBeReadSaysSoAndGoesOnWhenItCan(t *testing.T) {
+	c := newClocked(t)
+	c.link(t)
+	away := runner.New(unread{c.Store}, c.hub, local.Provider{Node: "local", Slots: 1})
+	right := c.Runner
+	c.Runner = away
+	id := c.ask(t, 1)
+	if got := c.read(t, id); got.State != task.Placing || !strings.Contains(got.Waits, "cannot be read") {
+		t.Fatalf("while the text is away: %+v", got)
+	}
+	c.Runner = right
+	c.Advance(t.Context(), id)
+	if got := c.read(t, id); got.State != task.Preparing || got.Waits != "" {
+		t.Errorf("when it is back: %+v", got)
 	}
 }

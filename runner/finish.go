@@ -2,7 +2,10 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/rs/zerolog"
 
@@ -37,11 +40,43 @@ func (r *Runner) fail(ctx context.Context, t task.Task, why string) error {
 	return r.finish(ctx, t, task.Failed, why, nil)
 }
 
-// cancelled ends a task that is not wanted any more.
+// cancelled ends a task that is not wanted any more. One that was being published may have its pull request already: then
+// the person is told of it, for nobody else would.
 func (r *Runner) cancelled(ctx context.Context, t task.Task, why string) error {
 	zerolog.Ctx(ctx).Info().Str("from", string(t.State)).Str("why", why).Msg("the task is cancelled")
-	if t.Head != "" && t.Rewrite {
+	fields := map[task.Field]string{}
+	if t.State == task.Publishing && t.Pull == 0 {
+		found, err := r.published(ctx, t)
+		if err != nil {
+			return err
+		}
+		if t.Pull = found.Pull; t.Pull != 0 {
+			fields[task.FieldPull], fields[task.FieldPullURL] = strconv.Itoa(found.Pull), found.PullURL
+		}
+	}
+	switch {
+	case t.Pull != 0:
+		why += fmt.Sprintf(" What was committed until then is in pull request #%d.", t.Pull)
+	case t.Head != "" && t.Rewrite:
 		why += " What was committed until then is on the branch `" + t.Branch + "`."
 	}
-	return r.finish(ctx, t, task.Cancelled, why, nil)
+	return r.finish(ctx, t, task.Cancelled, why, fields)
+}
+
+// published is the thread's branch with its open pull request, when that is the task's branch: a publisher that died may
+// have made it.
+func (r *Runner) published(ctx context.Context, t task.Task) (task.Branch, error) {
+	p, err := r.store.Project(ctx, t.Project)
+	if errors.Is(err, task.ErrNotFound) {
+		return task.Branch{}, nil
+	}
+	if err != nil {
+		return task.Branch{}, err
+	}
+	branch, err := r.github.Branch(ctx, p, t.Spec)
+	var unusable task.UnusableError
+	if errors.As(err, &unusable) || err == nil && branch.Name != t.Branch {
+		return task.Branch{}, nil
+	}
+	return branch, err
 }

@@ -58,6 +58,12 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 		}
 		return r.starve(ctx, t, fmt.Sprintf("The task `%s` works on the branch `%s` now; this starts when that is done.", holder, branch.Name))
 	}
+	start := t
+	start.Branch, start.Base = branch.Name, branch.Base
+	if start.Body, err = r.store.WholeBody(ctx, t.Spec); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("the issue's text cannot be read where it is kept beside Redis; trying again")
+		return r.starve(ctx, t, "The text of the issue cannot be read where SAM keeps it (`blob` in its configuration). This starts by itself when that is mended.")
+	}
 	nodes, err := r.store.Nodes(ctx)
 	if err != nil {
 		return err
@@ -71,8 +77,6 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 		if tip == "" || t.Branch != branch.Name {
 			tip = branch.Tip // of an attempt before, what it pushed is the task's own
 		}
-		start := t
-		start.Branch, start.Base = branch.Name, branch.Base
 		err := r.store.Place(ctx, t, decision.Node, task.Command{
 			Kind: task.CommandStart, Task: t.ID, Epoch: t.Epoch, Prompt: prompt(start),
 		}, task.Change{

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -77,6 +78,8 @@ func (r *Runner) reconcile(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	// There may be more than there is time for: in another order each time, every one is looked at before long.
+	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] }) //nolint:gosec // an order hides nothing
 	var errs []error
 	for _, t := range open {
 		if ctx.Err() != nil {

@@ -46,6 +46,8 @@ type Store interface {
 	Nodes(ctx context.Context) ([]task.Node, error)
 	EnsureNode(ctx context.Context, n task.Node) error
 	Project(ctx context.Context, id int64) (task.Project, error)
+	// WholeBody is the text of the task's issue, of which the task may have the beginning only.
+	WholeBody(ctx context.Context, s task.Spec) (string, error)
 	Task(ctx context.Context, id task.ID) (task.Task, error)
 
 	Desk

@@ -32,21 +32,17 @@ func (s *Store) putBody(ctx context.Context, spec task.Spec) ([]byte, error) {
 	return kept, nil
 }
 
-// getBody puts the whole text of its issue into a task that has its beginning only. When it is gone the beginning has to do.
-func (s *Store) getBody(ctx context.Context, t *task.Task) error {
-	if !t.BodyCut || s.options.Blobs == nil {
-		return nil
+// WholeBody is the text of the issue that a task was asked for on, whole. When it is gone its beginning has to do.
+func (s *Store) WholeBody(ctx context.Context, spec task.Spec) (string, error) {
+	if !spec.BodyCut || s.options.Blobs == nil {
+		return spec.Body, nil
 	}
-	whole, err := s.options.Blobs.Get(ctx, bodyKey(t.ID))
+	whole, err := s.options.Blobs.Get(ctx, bodyKey(spec.ID))
 	if errors.Is(err, blob.ErrNotFound) {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("task", string(t.ID)).Msg("only the beginning of the issue's text is left")
-		return nil
+		zerolog.Ctx(ctx).Warn().Err(err).Str("task", string(spec.ID)).Msg("only the beginning of the issue's text is left")
+		return spec.Body, nil
 	}
-	if err != nil {
-		return err
-	}
-	t.Body, t.BodyCut = string(whole), false
-	return nil
+	return string(whole), err
 }
 
 // beginning is at most the first n bytes of a text, up to the end of a character.

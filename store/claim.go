@@ -28,9 +28,6 @@ func (s *Store) Claim(ctx context.Context, id task.ID) (task.Claimed, error) {
 	if err == nil && t.Node != "" {
 		s.freeSlot(ctx, t.Node, id, t.Epoch-1) // whatever node it was on, its attempt is over
 	}
-	if err == nil {
-		err = s.getBody(ctx, &t)
-	}
 	return task.Claimed{Task: t, End: end}, err
 }
 

@@ -264,7 +264,7 @@ func counted(list []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// seedOf is the seed of what is drawn: SAM_SIMULATION_SEED, else another each time.
+// seedOf is the seed of what is drawn: SAM_SIMULATION_SEED, else everySeed.
 func seedOf(t *testing.T) uint64 {
 	if given := os.Getenv("SAM_SIMULATION_SEED"); given != "" {
 		seed, err := strconv.ParseUint(given, 10, 64)
@@ -273,5 +273,5 @@ func seedOf(t *testing.T) uint64 {
 		}
 		return seed
 	}
-	return rand.Uint64()
+	return everySeed
 }

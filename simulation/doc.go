@@ -1,9 +1,9 @@
 // Package simulation runs replicas of SAM, nodes and GitHub's stand-in in one process on a simulated clock, and breaks
 // them on purpose. It has tests only.
 //
-//	go test ./simulation                                   a sample of the crashes, and some random cases; their seeds are printed
-//	SAM_SIMULATION=all go test -timeout 30m ./simulation   a crash before and after every effect, and a hundred cases
-//	SAM_SIMULATION_SEED=n                                  the same sample again
+//	go test ./simulation                                   a sample of the crashes, and some random cases; the same each time
+//	SAM_SIMULATION=all go test -timeout 30m ./simulation   a crash before and after every effect, and a hundred new cases; the seed is printed
+//	SAM_SIMULATION_SEED=n                                  another sample of the crashes
 //	SAM_SIMULATION_INDEX=n                                 the crashes at the n-th effect only
 //	SAM_SIMULATION_LOG=1                                   with all that the replicas log
 //	-rapid.seed=n -rapid.checks=m                          the same random cases again, or more of them

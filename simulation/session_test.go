@@ -29,10 +29,11 @@ type session struct {
 	plan   plan
 	issues map[place][]int
 	labels map[string]int // by thread
-	asked  []request
-	loaded [2][]charge // by replica
+	loaded [2][]charge    // by replica
 
 	mu     sync.Mutex
+	asked  []*request     // what was asked
+	asking int            // and how many times anybody tried
 	hits   map[string]int // by what struck
 	ending bool           // nothing strikes any more
 }
@@ -177,11 +178,14 @@ func (s *session) hit(what string) {
 }
 
 func (s *session) ask(p place, number int, who, words string) error {
-	words = fmt.Sprintf("%s (%d)", words, len(s.asked)+1) // so that each can be told from the others
+	s.mu.Lock()
+	s.asking++
+	words = fmt.Sprintf("%s (%d)", words, s.asking) // so that each can be told from the others
+	s.mu.Unlock()
 	c, err := s.hub.CreateComment(who, p.owner, p.name, number, "/sam "+words)
 	if err == nil {
 		s.mu.Lock()
-		s.asked = append(s.asked, request{place: p, number: number, comment: c.ID, who: who, words: words})
+		s.asked = append(s.asked, &request{place: p, number: number, comment: c.ID, who: who, words: words})
 		s.mu.Unlock()
 	}
 	return err
@@ -189,10 +193,12 @@ func (s *session) ask(p place, number int, who, words string) error {
 
 // recent is a maintainer's request, counted from the newest; nil when there are not so many.
 func (s *session) recent(n int) *request {
-	for i := range slices.Backward(s.asked) {
-		if s.asked[i].who == maintainer && !s.asked[i].touched {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range slices.Backward(s.asked) {
+		if r.who == maintainer && !r.touched {
 			if n--; n < 0 {
-				return &s.asked[i]
+				return r
 			}
 		}
 	}

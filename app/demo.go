@@ -169,7 +169,7 @@ func (w *world) announce(agent string, out io.Writer) {
 		w.hub.url()+repository+"/issues/1")
 	for _, row := range [][2]string{
 		{"Agent", agent},
-		{"Live pages", w.server.pages.url() + repository},
+		{"Live pages", w.server.pages.url() + "/projects" + repository},
 		{"GitHub's stand-in", fmt.Sprintf("%s   people: %s (may ask), %s (may not), %s (a stranger)", w.hub.url(), maintainer, triager, stranger)},
 		{"SAM", fmt.Sprintf("%s   metrics and health: %s/metrics", w.server.public.url(), w.server.operator.url())},
 		{"Redis", w.redis.Name},

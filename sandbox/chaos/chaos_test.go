@@ -14,7 +14,7 @@ import (
 func build(t *testing.T, tags ...string) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it takes minutes")
+		t.Skip("SKIPPED, NOT TESTED: -short leaves out chaos, which takes minutes. Run without -short")
 	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("NO redis-server IS INSTALLED: apt-get install redis-server, or `make tools` as root on Debian")

@@ -30,7 +30,7 @@ func within(t *testing.T) context.Context {
 func TestAProgramThatIsKilledIsStartedAgainAndOneThatIsPausedIsNot(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
-		t.Skip("there is no sleep to run")
+		t.Skip("SKIPPED, NOT TESTED: no program was killed or paused, for there is no `sleep` to run")
 	}
 	p := &program{name: "sleeper", binary: sleep, args: []string{"600"}, log: filepath.Join(t.TempDir(), "log"), env: os.Environ()}
 	ctx, cancel := context.WithCancel(within(t))

@@ -31,7 +31,7 @@ type session struct {
 	labels map[string]int // by thread
 	loaded [2][]charge    // by replica
 
-	mu     sync.Mutex
+	mu     sync.Mutex     // of what follows; the world has one of its own
 	asked  []*request     // what was asked
 	asking int            // and how many times anybody tried
 	hits   map[string]int // by what struck
@@ -245,11 +245,7 @@ func (s *session) take(ctx context.Context, step step, random *rand.Rand) error 
 			return s.hub.Redeliver(s.hub.app.ID, log[random.IntN(len(log))].ID)
 		}
 	case killReplica:
-		s.mu.Lock()
-		replicas := slices.Clone(s.replicas)
-		s.mu.Unlock()
-		live := slices.DeleteFunc(replicas, func(r *replica) bool { return r.out.dead() })
-		if len(live) > 0 {
+		if live := s.live(); len(live) > 0 {
 			s.hit(string(step.Act))
 			live[step.Which%len(live)].out.kill()
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,13 @@ func (w *world) begin(ctx context.Context, name string, out *outside) (*replica,
 	defer w.mu.Unlock()
 	w.replicas = append(w.replicas, r)
 	return r, nil
+}
+
+// live are the replicas that nobody has killed.
+func (w *world) live() []*replica {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.replicas), func(r *replica) bool { return r.out.dead() })
 }
 
 // next is a live replica, each in its turn; an error when there is none.

@@ -32,7 +32,6 @@ func (n *node) take(ctx context.Context, attempts *sync.WaitGroup, start wire.St
 	}
 	s := &spool{start: start, first: start.After + 1, acked: start.After, sent: start.After, token: start.Token, answers: make(chan wire.Answer, 1)}
 	n.spools[start.Ref] = s
-	n.stalled[start.Ref] = time.Since(n.thaws) < task.NodeSilence // it may have waited for the machine
 	ctx, s.cancel = context.WithCancelCause(n.life(ctx))
 	attempts.Go(func() {
 		end, wanted := n.work(ctx, s)

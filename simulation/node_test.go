@@ -30,8 +30,6 @@ type node struct {
 	changed chan struct{} // closed and replaced when a spool has grown
 	gate    chan struct{} // closed while the machine runs; one that is frozen does nothing
 	tips    map[wire.Ref]string
-	stalled map[wire.Ref]bool    // attempts under which the machine was frozen, or began when it had been
-	thaws   time.Time            // when it is awake again
 	kill    context.CancelFunc   // nil while it is off
 	kills   []context.CancelFunc // of its attempts
 	off     chan struct{}
@@ -57,7 +55,7 @@ func newNode(name, token string, dial func(context.Context) (net.Conn, error), t
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
 	return &node{
 		name: name, token: token, client: &http.Client{Transport: transport}, think: think,
-		spools: map[wire.Ref]*spool{}, changed: make(chan struct{}), gate: gate, tips: map[wire.Ref]string{}, stalled: map[wire.Ref]bool{},
+		spools: map[wire.Ref]*spool{}, changed: make(chan struct{}), gate: gate, tips: map[wire.Ref]string{},
 	}
 }
 
@@ -103,10 +101,7 @@ func (n *node) freeze(ctx context.Context, d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	gate := make(chan struct{})
-	n.gate, n.thaws = gate, time.Now().Add(d)
-	for ref := range n.spools {
-		n.stalled[ref] = true
-	}
+	n.gate = gate
 	go func() {
 		defer close(gate)
 		pause(ctx, d)

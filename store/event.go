@@ -9,16 +9,16 @@ import (
 )
 
 // AppendEvents stores a run of an attempt's events and returns the number of the last one stored, up to which the node
-// may forget. Events stored before are passed over. ErrStale when the attempt is not the task's current one.
+// may forget. Events stored before are passed over; new ones push the node's lease on. ErrStale when the attempt is not the task's current one.
 func (s *Store) AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (int64, error) {
-	args := make([]any, 0, 4+3*len(events))
-	args = append(args, epoch, node, string(id), s.keepEvents())
+	args := make([]any, 0, 7+3*len(events))
+	args = append(args, epoch, node, string(id), s.keepEvents(), lease(task.Running), task.StopWithin.Milliseconds(), task.NodeBeat.Milliseconds())
 	for _, e := range events {
 		head, whole := s.head(ctx, id, epoch, e)
 		args = append(args, e.Seq, head, whole)
 	}
 	p := s.partitions.task(id)
-	last, err := s.runKept(ctx, p, "append", []string{p.task(id), p.events(id), p.shelf()}, args...).Int64()
+	last, err := s.runKept(ctx, p, "append", []string{p.task(id), p.events(id), p.shelf(), p.due()}, args...).Int64()
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,8 @@
 -- append.lua stores a run of a task's events. Numbers have no gaps: what is stored already is passed over, and what
--- comes too early is left for the node to send again.
--- KEYS: 1 task  2 events  3 shelf
+-- comes too early is left for the node to send again. What is new is a sign of the node's as good as a beat.
+-- KEYS: 1 task  2 events  3 shelf  4 due
 -- ARGV: 1 epoch  2 node  3 id  4 how many events may be in the stream before the older ones are shelved, '' for no limit
+--       5 a node's lease and 6 its time to stop, 7 how much of the lease has to be gone before it is pushed on: milliseconds
 --       then for each event: its number, its JSON, and where the whole lies when that is its head only, else ''
 -- Returns the number of the last event stored, or -1 when the epoch is stale or the task is not with that node.
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -11,7 +12,7 @@ if not (state == 'preparing' or state == 'running' or state == 'waiting') then r
 local before = tonumber(redis.call('HGET', KEYS[1], 'last'))
 local last = before
 local at = int(now())
-for i = 5, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   local seq = tonumber(ARGV[i])
   if seq == last + 1 then
     local entry = { 'event', ARGV[i + 1], 'epoch', ARGV[1], 'at', at }
@@ -23,5 +24,11 @@ end
 if ARGV[4] ~= '' and last - tonumber(redis.call('HGET', KEYS[1], 'shelved') or '0') > tonumber(ARGV[4]) then
   redis.call('ZADD', KEYS[3], 'NX', at, ARGV[3])
 end
-if last > before then redis.call('HSET', KEYS[1], 'last', int(last), 'progressed', at) end
+if last > before then
+  redis.call('HSET', KEYS[1], 'last', int(last), 'progressed', at)
+  local left = tonumber(redis.call('HGET', KEYS[1], 'lease_until') or '0') - tonumber(at)
+  if left <= tonumber(ARGV[5]) - tonumber(ARGV[7]) and redis.call('HGET', KEYS[1], 'lease_owner') == node then
+    alive(KEYS[1], KEYS[4], ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[6]))
+  end
+end
 return last

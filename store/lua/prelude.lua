@@ -76,3 +76,23 @@ local function letgo(task, node)
   redis.call('HSET', task, 'node', '', 'avoid', node, 'lease_owner', '', 'lease_until', '0')
   redis.call('HDEL', task, 'end')
 end
+
+-- alive pushes on the lease of the node that has a task, when the node was heard of. Not beyond the time that its attempt may
+-- give no sign, nor beyond the time that it has to stop one that is not wanted any more: then the attempt is taken from it
+-- though it lives. One that waits for an answer need give no sign; it is due when its requester is to be reminded. An
+-- attempt that has ended waits for a runner, not for its node. lease and stop are milliseconds.
+local function alive(task, due, id, lease, stop)
+  if redis.call('HEXISTS', task, 'end') == 1 then return end
+  local till = now() + lease
+  local state = redis.call('HGET', task, 'state')
+  if state == 'preparing' or state == 'running' or state == 'waiting' then
+    local cancelled = tonumber(redis.call('HGET', task, 'cancelled') or '')
+    if cancelled then till = math.min(till, cancelled + stop) end
+    local silence = tonumber(redis.call('HGET', task, 'silence') or '')
+    local progressed = tonumber(redis.call('HGET', task, 'progressed') or '')
+    if silence and progressed and state ~= 'waiting' then till = math.min(till, progressed + silence) end
+  end
+  redis.call('HSET', task, 'lease_until', int(till))
+  if state == 'waiting' then till = math.min(till, tonumber(redis.call('HGET', task, 'nag') or till)) end
+  redis.call('ZADD', due, int(till), id)
+end

@@ -30,6 +30,7 @@ type Store interface {
 	NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, onStart []task.Effect) error
 	Ask(ctx context.Context, t task.Task, epoch int64, q task.Question, c task.Change) error
 	RenewFor(ctx context.Context, node string, id task.ID, epoch int64) error
+	BeginPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
 	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
 	RecordUsage(ctx context.Context, id task.ID, epoch int64, u task.Usage) error
 	NodeLinked(ctx context.Context, n task.Node) (link int64, err error)

@@ -51,9 +51,11 @@ type GitTokens interface {
 	PushToken(ctx context.Context, g Grant) (string, error)
 }
 
-// GitRecords remembers what was pushed. RecordPush is called after upstream accepted the update and before the client hears of it;
+// GitRecords remembers what was pushed. BeginPush is called before anything of it goes upstream, and stops the push when it
+// fails: a *GitForbiddenError is passed on to the client. RecordPush is called after upstream accepted the update and before the client hears of it;
 // it may be called twice for one push, and must then succeed twice.
 type GitRecords interface {
+	BeginPush(ctx context.Context, g Grant, p Push) error
 	RecordPush(ctx context.Context, g Grant, p Push) error
 }
 

@@ -160,6 +160,9 @@ func (g *Git) push(r *gitRequest, to *reply, list commandList, pack *upload) str
 		packBody = spooled
 	}
 
+	if reason := g.begin(r, command); reason != "" {
+		return reason
+	}
 	report, err := g.send(r, to, upstreamCommands(list.shallow, command, list), packBody, token)
 	if err != nil {
 		switch read := pack.stop(); {
@@ -225,6 +228,21 @@ func (g *Git) landed(ctx context.Context, grant Grant, c gitCommand, token strin
 	return err == nil && tip == c.New
 }
 
+// begin notes a push that is about to go upstream, "" when it may: should nobody be left who can record what became of it,
+// it is known what to look for.
+func (g *Git) begin(r *gitRequest, c gitCommand) string {
+	err := g.records.BeginPush(r.Context(), r.grant, c.Push)
+	if err == nil {
+		return ""
+	}
+	r.log.Warn().Err(err).Msg("git push could not be noted and was not begun")
+	var forbidden *GitForbiddenError
+	if errors.As(err, &forbidden) {
+		return forbidden.Message
+	}
+	return "SAM could not note this push, so it was not begun; push again"
+}
+
 func (g *Git) record(r *gitRequest, c gitCommand) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
 	defer cancel()
@@ -237,5 +255,5 @@ func (g *Git) record(r *gitRequest, c gitCommand) string {
 	if errors.As(err, &forbidden) {
 		return forbidden.Message
 	}
-	return "the push reached the repository but SAM could not record it; commit again and push again"
+	return "the push reached the repository but SAM could not record it; it looks there when the task ends"
 }

@@ -216,6 +216,32 @@ func TestAPushThatIsNotRecordedIsNotToldAsDone(t *testing.T) {
 	}
 }
 
+func TestAPushThatCannotBeNotedDoesNotReachUpstream(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		word string
+	}{
+		"the store is away":  {errRedisAway, "it was not begun; push again"},
+		"the epoch is stale": {&GitForbiddenError{Message: "another node runs this task now; stop"}, "another node runs this task now; stop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newGitWorld(t)
+			work := w.clone()
+			w.commit(work, "a")
+			w.set(func() { w.beginErr = c.err })
+			out, err := w.run(work, "push", "origin", "HEAD:"+samBranch)
+			if err == nil || !strings.Contains(out, "[remote rejected]") || !strings.Contains(out, c.word) || strings.Contains(out, "redis") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if w.asked(http.MethodPost, receivePackService) != 0 {
+				t.Error("the push reached upstream")
+			}
+		})
+	}
+}
+
 func TestALostAnswerIsSettledByLookingAtTheBranch(t *testing.T) {
 	t.Parallel()
 	w := newGitWorld(t)

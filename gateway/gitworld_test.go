@@ -39,6 +39,7 @@ type gitWorld struct {
 	mu        sync.Mutex
 	grant     Grant
 	pushes    []Push
+	beginErr  error
 	recordErr error
 	tokenErr  error
 	requests  []*http.Request // that upstream got, without their bodies
@@ -173,6 +174,12 @@ func (w *gitWorld) PushToken(context.Context, Grant) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return pushTokenValue, w.tokenErr
+}
+
+func (w *gitWorld) BeginPush(context.Context, Grant, Push) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.beginErr
 }
 
 func (w *gitWorld) RecordPush(_ context.Context, g Grant, p Push) error {

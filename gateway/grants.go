@@ -14,7 +14,10 @@ import (
 // written down.
 type brokered struct{ *Gateway }
 
-const headsPrefix = "refs/heads/"
+const (
+	headsPrefix = "refs/heads/"
+	closed      = "this task does not run any more, so its remote is closed; ask for a new task to go on"
+)
 
 // Authorize implements GitGrants. A request needs both credentials: its node's, and the task's own, for the attempt
 // that is the task's current one on that node.
@@ -35,7 +38,7 @@ func (b brokered) Authorize(r *http.Request, id string) (Grant, error) {
 		return Grant{}, ErrGitUnauthorized
 	}
 	if t.Node != node || t.State != task.Preparing && t.State != task.Running && t.State != task.Waiting {
-		return Grant{}, &GitForbiddenError{Message: "this task does not run any more, so its remote is closed; ask for a new task to go on"}
+		return Grant{}, &GitForbiddenError{Message: closed}
 	}
 	return Grant{
 		Task: id, Epoch: t.Epoch, CloneURL: b.github.CloneURL(t.Repository), Branch: headsPrefix + t.Branch,
@@ -53,9 +56,22 @@ func (b brokered) PushToken(ctx context.Context, g Grant) (string, error) {
 	return b.github.PushToken(ctx, g.Installation, g.RepositoryID)
 }
 
+// BeginPush implements GitRecords.
+func (b brokered) BeginPush(ctx context.Context, g Grant, p Push) error {
+	return inTime(b.store.BeginPush(ctx, task.ID(g.Task), g.Epoch, strings.TrimPrefix(p.Ref, headsPrefix), p.New))
+}
+
 // RecordPush implements GitRecords.
 func (b brokered) RecordPush(ctx context.Context, g Grant, p Push) error {
-	return b.store.RecordPush(ctx, task.ID(g.Task), g.Epoch, strings.TrimPrefix(p.Ref, headsPrefix), p.New)
+	return inTime(b.store.RecordPush(ctx, task.ID(g.Task), g.Epoch, strings.TrimPrefix(p.Ref, headsPrefix), p.New))
+}
+
+// inTime tells a client of an attempt that has ended meanwhile that it has.
+func inTime(err error) error {
+	if errors.Is(err, task.ErrStale) {
+		return &GitForbiddenError{Message: closed}
+	}
+	return err
 }
 
 // RecordUsage implements modelRecords.

@@ -54,24 +54,42 @@ func (r *Runner) publish(ctx context.Context, p task.Project, c task.Claimed) er
 // errNothing: the agent is done and there is no commit of it.
 var errNothing = errors.New("nothing was committed")
 
-// show makes the commits a pull request. A task without a recorded push is asked for at GitHub before it counts as one that
-// committed nothing: the record may have been lost between GitHub's taking the push and Redis.
+// show makes the commits a pull request.
 func (r *Runner) show(ctx context.Context, p task.Project, t *task.Task) (task.PullRequest, error) {
+	unrecorded, err := r.unrecorded(ctx, p, *t)
+	if err != nil {
+		return task.PullRequest{}, err
+	}
+	if unrecorded != "" {
+		zerolog.Ctx(ctx).Warn().Str("head", unrecorded).Msg("a push that was not recorded is found on the branch")
+		if err := r.store.RecordPush(ctx, t.ID, t.Epoch, t.Branch, unrecorded); err != nil {
+			return task.PullRequest{}, err
+		}
+		t.Head = unrecorded
+	}
 	if t.Head == "" {
-		head, landed, err := r.github.Landed(ctx, p, *t)
-		if err != nil {
-			return task.PullRequest{}, err
-		}
-		if !landed {
-			return task.PullRequest{}, errNothing
-		}
-		zerolog.Ctx(ctx).Warn().Str("head", head).Msg("a push that was not recorded is found on the branch")
-		if err := r.store.RecordPush(ctx, t.ID, t.Epoch, t.Branch, head); err != nil {
-			return task.PullRequest{}, err
-		}
-		t.Head = head
+		return task.PullRequest{}, errNothing
 	}
 	return r.github.Publish(ctx, p, *t)
+}
+
+// unrecorded is the commit of a push that GitHub took and of which the record says nothing, "" when there is none. One that
+// was begun is looked for by its name. A task that has no push at all is asked for before it counts as one that committed
+// nothing: Redis may have lost what it had.
+func (r *Runner) unrecorded(ctx context.Context, p task.Project, t task.Task) (string, error) {
+	if t.Pushing != "" {
+		if tip, err := r.github.Tip(ctx, p, t.Branch); err != nil || tip == t.Pushing {
+			return t.Pushing, err
+		}
+	}
+	if t.Head != "" {
+		return "", nil
+	}
+	head, landed, err := r.github.Landed(ctx, p, t)
+	if err != nil || !landed {
+		return "", err
+	}
+	return head, nil
 }
 
 func failureWords(t task.Task, end task.End) string {

@@ -60,6 +60,8 @@ type GitHub interface {
 	Branch(ctx context.Context, p task.Project, s task.Spec) (task.Branch, error)
 	// Publish finds or creates the pull request of the task's branch; task.UnusableError.
 	Publish(ctx context.Context, p task.Project, t task.Task) (task.PullRequest, error)
+	// Tip is the commit that a branch points at, task.NoCommit when there is none.
+	Tip(ctx context.Context, p task.Project, branch string) (string, error)
 	// Landed looks at GitHub for commits of the task's on its branch, should their push be recorded nowhere. It returns the
 	// newest; false when there are none.
 	Landed(ctx context.Context, p task.Project, t task.Task) (head string, landed bool, err error)

@@ -51,6 +51,10 @@ func (h *hub) Branch(_ context.Context, p task.Project, s task.Spec) (task.Branc
 	return task.Branch{Name: fmt.Sprintf("sam/issue-%d", s.Number), Base: p.DefaultBranch, Rewrite: true, Tip: task.NoCommit}, nil
 }
 
+func (h *hub) Tip(context.Context, task.Project, string) (string, error) {
+	return h.landed, h.down
+}
+
 func (h *hub) Landed(context.Context, task.Project, task.Task) (string, bool, error) {
 	return h.landed, h.landed != "", h.down
 }
@@ -301,6 +305,32 @@ func TestAPushThatWasNotRecordedIsFoundAndPublished(t *testing.T) {
 	c.ends(t, id, task.End{Outcome: task.Done})
 	if got := c.read(t, id); got.State != task.Succeeded || got.Head != "def" || c.hub.published != 1 {
 		t.Errorf("ended as %s with head %q: %q", got.State, got.Head, got.Failure)
+	}
+}
+
+func TestOfAPushThatWasBegunGitHubKnowsWhatBecameOfIt(t *testing.T) {
+	for name, one := range map[string]struct{ tip, head string }{
+		"it landed":       {"def", "def"},
+		"it did not land": {"abc", "abc"},
+		"somebody's else": {"123", "abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClocked(t)
+			c.link(t)
+			id := c.ask(t, 1)
+			now := c.read(t, id)
+			if err := c.RecordPush(t.Context(), id, now.Epoch, now.Branch, "abc"); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.BeginPush(t.Context(), id, now.Epoch, now.Branch, "def"); err != nil {
+				t.Fatal(err)
+			}
+			c.hub.landed = one.tip
+			c.ends(t, id, task.End{Outcome: task.Done})
+			if got := c.read(t, id); got.State != task.Succeeded || got.Head != one.head {
+				t.Errorf("ended as %s with head %q, want %q: %q", got.State, got.Head, one.head, got.Failure)
+			}
+		})
 	}
 }
 

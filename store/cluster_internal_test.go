@@ -112,6 +112,7 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 			_, err := s.Answer(ctx, t, task.Answer{Text: "green"}, task.NewID(repository, task.CommentSource(2), 0), time.Now(), status)
 			return err
 		},
+		func() error { return s.BeginPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordUsage(ctx, sp.ID, t.Epoch, task.Usage{Input: 1}) },
 		func() error { _, err := s.Cancel(ctx, sp.ID, "closed", task.Queued); return err },

@@ -112,6 +112,7 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 	t.Epoch = number("epoch")
 	t.Node, t.Workspace = field(task.FieldNode), field(task.FieldWorkspace)
 	t.Branch, t.Base, t.Rewrite, t.Head = field(task.FieldBranch), field(task.FieldBase), field(task.FieldRewrite) == "1", r["head"]
+	t.Pushing = r["pushing"]
 	t.Tip = field(task.FieldTip)
 	t.Attempts, t.Last = int(number("attempts")), number("last")
 	t.Pull, t.PullURL, t.StatusComment = int(number(string(task.FieldPull))), field(task.FieldPullURL), number(fieldStatusComment)
@@ -153,11 +154,20 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 	return t, end, err
 }
 
+// BeginPush notes that a commit is about to be pushed to the task's branch. ErrStale as of RecordPush.
+func (s *Store) BeginPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error {
+	return s.notePush(ctx, id, epoch, branch, commit, false)
+}
+
 // RecordPush notes the commit that GitHub accepted on the task's branch. ErrStale when the epoch or the branch is not
 // the task's.
 func (s *Store) RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error {
+	return s.notePush(ctx, id, epoch, branch, commit, true)
+}
+
+func (s *Store) notePush(ctx context.Context, id task.ID, epoch int64, branch, commit string, landed bool) error {
 	p := s.partitions.task(id)
-	ok, err := s.runKept(ctx, p, "push", []string{p.task(id), p.changed(id)}, epoch, branch, commit).Int()
+	ok, err := s.runKept(ctx, p, "push", []string{p.task(id), p.changed(id)}, epoch, branch, commit, flag(landed)).Int()
 	if err != nil {
 		return err
 	}

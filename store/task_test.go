@@ -216,6 +216,18 @@ func TestProgressTakesATaskFromPreparingToItsEnd(t *testing.T) {
 	if err := s.RecordPush(t.Context(), p.ID, p.Epoch, "main", "abc"); !errors.Is(err, task.ErrStale) {
 		t.Errorf("a push to another branch was recorded: %v", err)
 	}
+	for _, begun := range []string{"def", ""} { // "": what was recorded is begun no more
+		if begun == "" {
+			if err := s.RecordPush(t.Context(), p.ID, p.Epoch, "sam/issue-1", "abc"); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := s.BeginPush(t.Context(), p.ID, p.Epoch, "sam/issue-1", begun); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, s, p.ID); got.Pushing != begun || got.Head != "abc" {
+			t.Errorf("pushing %q with head %q, want %q", got.Pushing, got.Head, begun)
+		}
+	}
 	note(task.Progress{End: &task.End{Outcome: task.Done, Headline: "Limit uploads"}})
 	c := claim(t, s, p.ID)
 	if c.State != task.Publishing || c.End == nil || c.End.Headline != "Limit uploads" || c.Head != "abc" {

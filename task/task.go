@@ -71,6 +71,7 @@ type Task struct {
 	Rewrite   bool   `json:"rewrite,omitempty"`   // SAM made Branch, so a non-fast-forward push is its right
 	Tip       string `json:"tip,omitempty"`       // the commit on Branch before the first attempt, NoCommit for none
 	Head      string `json:"head,omitempty"`      // the commit on Branch by the git broker's own record
+	Pushing   string `json:"pushing,omitempty"`   // the commit of a push that was begun, while it is not known what became of it
 	Attempts  int    `json:"attempts,omitempty"`  // how many nodes it was given to
 	Last      int64  `json:"last,omitempty"`      // sequence number of the last event stored, over all epochs
 	Noted     int64  `json:"noted,omitempty"`     // and of the last whose meaning for the task was noted: the same, or a little behind

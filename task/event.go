@@ -21,6 +21,7 @@ const (
 	Asked        Kind = "asked"         // the agent needs an answer, Text is the question; see Ask
 	Answered     Kind = "answered"      // the agent has got one, Text is what it was told
 	Retried      Kind = "retried"       // the model did not answer and is asked again, Text says why
+	Noticed      Kind = "noticed"       // SAM has something to say about the task's surroundings, Text says what; see Notice
 	Used         Kind = "used"          // tokens and money, see Usage
 	Finished     Kind = "finished"      // the last event of an attempt, see End
 )
@@ -32,18 +33,19 @@ const MaxEvent = 64 << 10
 // Event is one thing that happened on the way of a task. Seq counts from 1 without gaps over all attempts of the task:
 // a second attempt goes on where the stored stream ends.
 type Event struct {
-	Seq   int64           `json:"seq"`
-	At    time.Time       `json:"at"` // the node's clock: for display, never for order
-	Kind  Kind            `json:"kind"`
-	Text  string          `json:"text,omitempty"`
-	Step  *Step           `json:"step,omitempty"`
-	Tool  *Tool           `json:"tool,omitempty"`
-	Plan  []PlanItem      `json:"plan,omitempty"`
-	Usage *Usage          `json:"usage,omitempty"`
-	Ask   *Ask            `json:"ask,omitempty"`
-	End   *End            `json:"end,omitempty"`
-	Cut   int             `json:"cut,omitempty"` // bytes left out so that the event fits MaxEvent
-	Raw   json.RawMessage `json:"raw,omitempty"` // the agent's own line, kept beside the translation
+	Seq    int64           `json:"seq"`
+	At     time.Time       `json:"at"` // the node's clock: for display, never for order
+	Kind   Kind            `json:"kind"`
+	Text   string          `json:"text,omitempty"`
+	Step   *Step           `json:"step,omitempty"`
+	Tool   *Tool           `json:"tool,omitempty"`
+	Plan   []PlanItem      `json:"plan,omitempty"`
+	Usage  *Usage          `json:"usage,omitempty"`
+	Ask    *Ask            `json:"ask,omitempty"`
+	Notice *Notice         `json:"notice,omitempty"`
+	End    *End            `json:"end,omitempty"`
+	Cut    int             `json:"cut,omitempty"` // bytes left out so that the event fits MaxEvent
+	Raw    json.RawMessage `json:"raw,omitempty"` // the agent's own line, kept beside the translation
 }
 
 // StepName is one of the fixed steps from a claimed node to a working agent.
@@ -103,6 +105,13 @@ type Ask struct {
 // MaxAskID bounds an Ask's ID, bytes.
 const MaxAskID = 200
 
+// Notice is what a Noticed event is about: something that was refused to a workspace, left out, or cut. Subject names it as
+// a person would allow or mend it: a host, a property of devcontainer.json, a file.
+type Notice struct {
+	Code    string `json:"code"`              // what kind of notice, for a page to sort by: host_refused, output_cut …
+	Subject string `json:"subject,omitempty"` // one line
+}
+
 // Outcome is how an attempt ended.
 type Outcome string
 
@@ -136,6 +145,7 @@ var kinds = map[Kind]func(Event) bool{
 	},
 	Answered: func(e Event) bool { return e.Text != "" },
 	Retried:  func(e Event) bool { return e.Text != "" },
+	Noticed:  func(e Event) bool { return e.Text != "" && e.Notice != nil && e.Notice.Code != "" },
 	Used:     func(e Event) bool { return e.Usage != nil },
 	Finished: func(e Event) bool { return e.End != nil && e.End.Outcome != "" },
 }

@@ -149,17 +149,16 @@ func checkPulls(report *Report, slug string, h github.History) {
 	}
 }
 
-// checkTips finds pushes that came after the one a thread's newest task was told of as its own: whoever made them had
-// been superseded.
+// checkTips finds pushes that came after the one that the last of a thread's tasks to end was told of as its own: whoever
+// made them had been superseded. The last to end need not have been the last to be asked for: deliveries come late.
 func checkTips(report *Report, h github.History, r *records) {
-	newest := map[string]*record{}
-	for _, t := range r.tasks {
-		thread := fmt.Sprintf("%d#%d", t.project, t.number)
-		if n := newest[thread]; n == nil || n.turn < t.turn {
-			newest[thread] = t
+	last := map[string]*record{}
+	for _, e := range r.entries { // a project's in their order
+		if t := r.tasks[e.Task]; t != nil && e.Kind == "result" {
+			last[fmt.Sprintf("%d#%d", t.project, t.number)] = t
 		}
 	}
-	for _, t := range newest {
+	for _, t := range last {
 		if t.state != "succeeded" || t.head == "" {
 			continue
 		}

@@ -41,7 +41,7 @@ func kept() *evidence {
 		},
 		records: &records{
 			tasks: map[string]*record{"t1": {
-				id: "t1", state: "succeeded", epoch: 3, project: 7, number: 1, comment: 100, head: "c1", last: 3, attempts: 1, turn: "1",
+				id: "t1", state: "succeeded", epoch: 3, project: 7, number: 1, comment: 100, head: "c1", last: 3, attempts: 1,
 				events: []event{
 					{id: 1, seq: 1, kind: "stepped", epoch: 1, at: noon},
 					{id: 2, seq: 2, kind: "said", epoch: 1, at: noon},
@@ -142,6 +142,14 @@ func TestWhatLooksLikeABrokenPromiseAndIsNoneIsNotCounted(t *testing.T) {
 		"an attempt after one whose node fell silent": func(e *evidence) {
 			last := &e.records.tasks["t1"].events[2]
 			last.epoch, last.at = 2, noon.Add(45*time.Second)
+		},
+		"a request that was heard of after a later one": func(e *evidence) {
+			late := *e.records.tasks["t1"]
+			late.id, late.comment, late.head = "t2", 99, "c2"
+			e.records.tasks["t2"] = &late
+			e.records.entries = append(e.records.entries, entry{"request", "t2"}, entry{"started", "t2"}, entry{"result", "t2"})
+			e.history.Comments = append(e.history.Comments, github.PastComment{Repository: "octo/hello", Number: 1, App: app, Body: "<!-- sam:closing:t2 -->"})
+			e.history.Pushes = append(e.history.Pushes, github.PastPush{RepositoryID: 7, Ref: "refs/heads/sam/issue-1", Old: "c1", New: "c2"})
 		},
 		"a pull request that was closed": func(e *evidence) {
 			e.history.PullRequests = append(e.history.PullRequests, github.PastPull{Repository: "octo/hello", App: app, Head: "sam/issue-1", State: "closed"})

@@ -31,7 +31,6 @@ type record struct {
 	head     string
 	last     int64
 	attempts int
-	turn     string // orders the tasks of a thread
 	events   []event
 }
 
@@ -124,7 +123,7 @@ func (r *records) readTask(ctx context.Context, server *redis.Server, key string
 	id := key[strings.LastIndexByte(key, ':')+1:]
 	t := &record{
 		id: id, state: f["state"], epoch: number(f["epoch"]), head: f["head"], last: number(f["last"]),
-		attempts: int(number(f["attempts"])), turn: f["member"],
+		attempts: int(number(f["attempts"])),
 	}
 	var spec struct {
 		Project int64 `json:"project"`

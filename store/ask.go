@@ -99,8 +99,8 @@ func (s *Store) Answer(ctx context.Context, t task.Task, answer task.Answer, ins
 	p := s.partitions.task(t.ID)
 	what, err := s.runKept(ctx, p, "answer",
 		[]string{p.task(t.ID), p.due(), p.work(), p.conversation(t.Project), p.owed(t.Installation), p.owedBody(t.Installation),
-			p.owing(), p.changed(t.ID), p.commands(t.Node), p.answered(instead), p.task(instead)},
-		string(t.ID), t.Epoch, t.Node, t.Ask.Seq, command, all, entry, t.Installation, effects, at.UnixMilli()).Text()
+			p.owing(), p.changed(t.ID), p.commands(t.Node), p.answered(instead), p.task(instead), p.spent()},
+		string(t.ID), t.Epoch, t.Node, t.Ask.Seq, command, all, entry, t.Installation, effects, at.UnixMilli(), string(instead)).Text()
 	if err != nil {
 		return false, err
 	}
@@ -119,13 +119,17 @@ func (s *Store) Answer(ctx context.Context, t task.Task, answer task.Answer, ins
 	}
 }
 
-// HasAnswered reports whether what would make the task with that ID has answered a question instead.
+// HasAnswered reports whether what would make the task with that ID has answered a question instead, or done either so long
+// ago that it is kept no longer.
 func (s *Store) HasAnswered(ctx context.Context, instead task.ID) (bool, error) {
 	n, err := s.rdb.Exists(ctx, s.partitions.task(instead).answered(instead)).Result()
 	if err != nil {
 		return false, fmt.Errorf("look for the answer %s: %w", instead, err)
 	}
-	return n == 1, nil
+	if n == 1 {
+		return true, nil
+	}
+	return s.isSpent(ctx, instead)
 }
 
 // Wait looks after a task that waits for an answer, as it was read: it lets go of a node that is lost, owes the next

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sam/task"
@@ -11,7 +12,7 @@ import (
 // task.NotYoursError when there is nothing to decide about it now.
 func (s *Store) Claim(ctx context.Context, id task.ID) (task.Claimed, error) {
 	before, err := s.Task(ctx, id)
-	if err != nil {
+	if err != nil && !errors.Is(err, task.ErrNotFound) { // of one that is gone the script forgets what still names it
 		return task.Claimed{}, err
 	}
 	p := s.partitions.task(id)

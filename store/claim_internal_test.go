@@ -60,3 +60,31 @@ func TestAProcessThatIsFrozenPastItsClaimDoesNotTakeTheNextOnesEpochForItsOwn(t 
 		t.Errorf("it holds epoch %d, and the other holds %d: %v", mine.Epoch, theirs.Epoch, err)
 	}
 }
+
+func TestADeadlineWhoseTaskIsGoneIsForgotten(t *testing.T) {
+	s, _ := openInside(t)
+	ctx, p := t.Context(), partition("0")
+	for _, key := range []string{p.due(), p.starved()} {
+		if err := s.rdb.ZAdd(ctx, key, redis.Z{Score: 1, Member: "tgone"}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var not task.NotYoursError
+	if _, err := s.Claim(ctx, "tgone"); !errors.As(err, &not) || not.Why != "missing" {
+		t.Errorf("claiming it: %v", err)
+	}
+	if left := s.rdb.ZCard(ctx, p.due()).Val() + s.rdb.ZCard(ctx, p.starved()).Val(); left != 0 {
+		t.Errorf("%d entries of it are left, and come up again every second", left)
+	}
+}
+
+func TestWhatIsNotedOfATaskThatRedisHasLostDoesNotKeepItFromBeingMadeAgain(t *testing.T) {
+	s, _ := openInside(t)
+	sp := task.Spec{ID: task.NewID(7, task.CommentSource(1), 0), Project: 7, Installation: 3, Thread: task.IssueThread(7, 1)}
+	if err := s.NoteStatusComment(t.Context(), sp.ID, 9); !errors.Is(err, task.ErrNotFound) {
+		t.Errorf("noting its status comment: %v", err)
+	}
+	if made, err := s.CreateTask(t.Context(), sp, task.Change{}); err != nil || !made {
+		t.Errorf("asked for again: made %v, %v", made, err)
+	}
+}

@@ -50,6 +50,17 @@ func TestEveryScriptRunsOnACluster(t *testing.T) {
 			t.Fatalf("repository %d: %v", repository+1, err)
 		}
 	}
+	if err := s.recover(ctx, "a test", func(context.Context, string) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.pruneOlder(ctx, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for repository := range int64(20) {
+		if _, err := s.Task(ctx, task.NewID(repository+1, task.CommentSource(1), 0)); !errors.Is(err, task.ErrNotFound) {
+			t.Errorf("repository %d: the task is kept: %v", repository+1, err)
+		}
+	}
 	for name, script := range s.scripts {
 		known := 0
 		if err := s.eachMaster(ctx, func(ctx context.Context, master *goredis.Client) error {
@@ -112,6 +123,7 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 			_, err := s.Answer(ctx, t, task.Answer{Text: "green"}, task.NewID(repository, task.CommentSource(2), 0), time.Now(), status)
 			return err
 		},
+		func() error { return s.NoteStatusComment(ctx, sp.ID, 9) },
 		func() error { return s.BeginPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordUsage(ctx, sp.ID, t.Epoch, task.Usage{Input: 1}) },
@@ -133,6 +145,9 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 		func() error { _, _, err := s.TakeTurn(ctx, node, time.Minute, time.Minute); return err },
 		func() error { return s.SaveMissedLog(ctx, task.MissedLog{}) },
 		func() error { _, err := s.MissedLog(ctx); return err },
+		func() error {
+			return s.PutSecret(ctx, task.SealedSecret{Project: repository, Name: "TOKEN", Sealed: []byte("sealed")})
+		},
 		func() error { _, err := s.AllOpenTasks(ctx); return err },
 		func() error { _, err := s.TasksOf(ctx, repository, 10); return err },
 		func() error { _, err := s.Nodes(ctx); return err },

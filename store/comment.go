@@ -50,7 +50,7 @@ func (s *Store) Amend(ctx context.Context, id task.ID, words string, at time.Tim
 	}
 	p := s.partitions.task(id)
 	done, err := s.run(ctx, "amend",
-		[]string{p.task(id), p.work(), p.conversation(t.Project), p.owed(t.Installation), p.owedBody(t.Installation), p.owing()},
+		[]string{p.task(id), p.work(), p.conversation(t.Project), p.owed(t.Installation), p.owedBody(t.Installation), p.owing(), p.changed(id)},
 		words, at.UnixMilli(), entry, t.Installation, effects).Int()
 	return done == 1, err
 }

@@ -47,6 +47,8 @@ type Options struct {
 	CAFile           string // PEM: whom to trust instead of the system's authorities
 	Replicas         int    // how many replicas must have what is acknowledged; below 0: one where there are any
 	AllowLossy       bool   // start although Redis is not set to keep what it acknowledged
+	// Keep is how long a task, with its events, is kept after its end; 0: DefaultKeep. The conversation stays.
+	Keep time.Duration
 	// Blobs is where events go that are large or old, and long texts; nil: they stay in Redis.
 	Blobs blob.Store
 	// Dial opens connections; nil for the network's own. A simulation has its Redis in memory.

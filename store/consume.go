@@ -71,6 +71,7 @@ func (s *Store) Consume(ctx context.Context, h Handlers) error {
 	loops.Go(func() error { return c.sweep(ctx) })
 	loops.Go(func() error { return c.takeOver(ctx) })
 	loops.Go(func() error { return s.keepShelving(ctx) })
+	loops.Go(func() error { return s.retain(ctx) })
 	err = loops.Wait()
 	return errors.Join(err, handlers.Wait())
 }

@@ -22,6 +22,12 @@
 // delivery is where its GUID's hash says, since its project is not known yet, and a node where its name's hash says. What
 // concerns two partitions is two steps, and the sweep finishes what a process that died between them left; see place.go.
 //
+// # What is kept
+//
+// A task is kept for half a year after its end (Options.Keep), with its events and its objects in the blob store; then of its
+// request only the ID stays, some 60 bytes, so that it is never taken for a new one. A conversation stays for ever. See
+// retain.go.
+//
 // # When Redis loses data
 //
 // The record meta, and in a Cluster a mark in every partition, hold a counter that only grows. Watch notices that one is

@@ -36,7 +36,12 @@ func (s *Store) countReplicas(ctx context.Context) {
 	if wanted < 0 {
 		wanted = 1
 		if client, ok := s.rdb.(*redis.Client); ok && s.options.mode() == Single {
-			wanted = min(1, connectedReplicas(ctx, client))
+			connected, err := connectedReplicas(ctx, client)
+			if err != nil { // one that does not answer now has as many as before
+				zerolog.Ctx(ctx).Debug().Err(err).Msg("Redis does not say how many replicas it has")
+				return
+			}
+			wanted = min(1, connected)
 		}
 	}
 	if before := s.replication.wanted.Swap(wanted); before != wanted {
@@ -44,14 +49,18 @@ func (s *Store) countReplicas(ctx context.Context) {
 	}
 }
 
-// connectedReplicas asks a master for how many it has; 0 when it does not say.
-func connectedReplicas(ctx context.Context, master *redis.Client) int64 {
+// connectedReplicas asks a master for how many it has; 0 when it is none, or a Redis that has no such notion.
+func connectedReplicas(ctx context.Context, master *redis.Client) (int64, error) {
 	role, err := master.Do(ctx, "ROLE").Slice()
-	if err != nil || len(role) < 3 || role[0] != "master" {
-		return 0
+	var refused redis.Error
+	if err != nil && !errors.As(err, &refused) {
+		return 0, err
+	}
+	if len(role) < 3 || role[0] != "master" {
+		return 0, nil
 	}
 	replicas, _ := role[2].([]any)
-	return int64(len(replicas))
+	return int64(len(replicas)), nil
 }
 
 // runKept is run for what is acknowledged to GitHub or to a node: where there are replicas it returns only when enough of

@@ -38,8 +38,14 @@ func (p partition) due() string { return p.key("due") }
 func (p partition) task(id task.ID) string { return p.key("task:" + string(id)) }
 
 // answered is a string that says that what would have asked for the task with this ID answered another's question instead.
-// It stays for ever, as a task does.
-func (p partition) answered(id task.ID) string { return p.key("answered:" + string(id)) }
+// It stays for as long as the task that it answered.
+func (p partition) answered(id task.ID) string { return p.answeredPrefix() + string(id) }
+func (p partition) answeredPrefix() string     { return p.key("answered:") }
+
+// ended is a sorted set of the tasks that are over, by when they ended, milliseconds; spent the set of the IDs whose task, or
+// answer, is kept no longer: what asks for one again asks in vain. See retain.go.
+func (p partition) ended() string { return p.key("ended") }
+func (p partition) spent() string { return p.key("spent") }
 
 // changed is a stream of one entry, newer whenever the task's hash has changed in what a person can see. It expires: it
 // only wakes who follows the task.
@@ -75,8 +81,9 @@ func (p partition) owing() string { return p.key("owing") }
 func (p partition) project(project int64) string { return p.key("project:" + id(project)) }
 func (p partition) projects() string             { return p.key("projects") }
 func (p partition) installation(installation int64) string {
-	return p.key("installation:" + id(installation))
+	return p.installationPrefix() + id(installation)
 }
+func (p partition) installationPrefix() string { return p.key("installation:") }
 
 // comment is the hash of what is known of a comment that may ask for something; see comment.go.
 func (p partition) comment(project, comment int64) string {
@@ -85,6 +92,11 @@ func (p partition) comment(project, comment int64) string {
 
 // branches is a hash of a project's branches, each with the task that works on it.
 func (p partition) branches(project int64) string { return p.key("branches:" + id(project)) }
+
+// secrets is a hash of a project's sealed secrets by name, and of those that were replaced lately; see secret.go. sealed is the
+// set of projects that have any.
+func (p partition) secrets(project int64) string { return p.key("secrets:" + id(project)) }
+func (p partition) sealed() string               { return p.key("sealed") }
 
 // Of a node's name:
 

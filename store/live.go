@@ -18,7 +18,7 @@ const taskLook = time.Second
 
 // taskMarks are the fields that differ whenever a task has changed in what a person can see: every script that moves a
 // task leaves the id of its operation, the others one of these.
-var taskMarks = []string{"state", "epoch", "op", "moved", "ended", "head", "first_event", "spent:requests", string(task.FieldWaits), string(task.FieldPullURL)}
+var taskMarks = []string{"state", "epoch", "op", "moved", "ended", "head", "first_event", "amended", "spent:requests", string(task.FieldWaits), string(task.FieldPullURL)}
 
 // TasksOf reads up to limit of a project's tasks, the newest request first, as its conversation names them. It looks at
 // the last 2,000 entries only.

@@ -110,3 +110,23 @@ func TestTheConversationIsReadFromEitherEndWithPositions(t *testing.T) {
 		t.Errorf("the newest tasks: %v, %v", tasks, err)
 	}
 }
+
+func TestWhoFollowsAQueuedTaskSeesItsNewWords(t *testing.T) {
+	s, _ := open(t)
+	create(t, s, spec(1))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	seen := errors.New("seen")
+	err := s.FollowTask(ctx, spec(1).ID, func(got task.Task) error {
+		switch got.Request {
+		case "newer words":
+			return seen
+		default:
+			_, err := s.Amend(ctx, got.ID, "newer words", time.Now(), task.Change{})
+			return err
+		}
+	})
+	if !errors.Is(err, seen) {
+		t.Errorf("they were not handed over: %v", err)
+	}
+}

@@ -143,3 +143,100 @@ func TestNewTasksAreRefusedWhileRedisIsNearlyFull(t *testing.T) {
 		t.Errorf("with room again: %v", err)
 	}
 }
+
+func TestAMasterThatDoesNotAnswerIsNotTakenForOneWithoutReplicas(t *testing.T) {
+	s, server := openInside(t)
+	s.options.Replicas = -1
+	s.replication.wanted.Store(1)
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s.countReplicas(t.Context()); s.replication.wanted.Load() != 1 {
+		t.Error("what is acknowledged waits for no replica any more")
+	}
+}
+
+func TestWhatRedisHasLostIsMadeUpForOnceThoughEveryReplicaNotices(t *testing.T) {
+	first, server := openInside(t)
+	second, third := connectInside(t, server), connectInside(t, server)
+	all := []*Store{first, second, third}
+	ctx := t.Context()
+	times := 0
+	recovered := func(context.Context, string) error { times++; return nil }
+	recoverOn := func(s *Store, recovered func(context.Context, string) error) (done bool) {
+		t.Helper()
+		why := "a test"
+		s.lost.Store(&why)
+		if err := s.recover(ctx, why, recovered); err != nil {
+			t.Fatal(err)
+		}
+		return s.lost.Load() == nil
+	}
+	noticed := func(s *Store) {
+		t.Helper()
+		if reason, err := s.look(ctx); err != nil || reason == "" {
+			t.Fatalf("noticed %q, %v", reason, err)
+		}
+	}
+	starts := func() { noticed(connectInside(t, server)) } // one that starts now
+	for loss, lose := range []func() error{
+		func() error { return first.rdb.FlushAll(ctx).Err() },
+		func() error { return first.rdb.HSet(ctx, keyMeta, "counter", "1").Err() }, // a copy from before is restored
+		func() error { return first.rdb.FlushAll(ctx).Err() },
+		func() error { // one from before the loss before the last was made up for
+			return first.rdb.HSet(ctx, keyMeta, "counter", "0", "loss", "1", "recovered", "1").Err()
+		},
+	} {
+		for _, s := range all { // who looked and found all in order
+			if reason, err := s.look(ctx); err != nil || reason != "" {
+				t.Fatalf("before loss %d: %q, %v", loss, reason, err)
+			}
+		}
+		if err := lose(); err != nil {
+			t.Fatal(err)
+		}
+		times = 0
+		noticed(first)
+		noticed(second)
+		if !recoverOn(first, func(ctx context.Context, why string) error {
+			if recoverOn(second, recovered) {
+				t.Error("one is ready while another still makes up for it")
+			}
+			starts()
+			return recovered(ctx, why)
+		}) {
+			t.Error("who made up for it is not ready")
+		}
+		noticed(third) // late
+		for _, s := range all[1:] {
+			if !recoverOn(s, recovered) {
+				t.Errorf("loss %d: not ready though it is made up for", loss)
+			}
+		}
+		if times != 1 {
+			t.Errorf("loss %d was made up for %d times", loss, times)
+		}
+	}
+}
+
+func TestALossIsNotForgottenWithTheProcessThatNoticedIt(t *testing.T) {
+	first, server := openInside(t)
+	if err := first.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	failed := errors.New("killed")
+	if err := first.recover(t.Context(), "a test", func(context.Context, string) error { return failed }); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	next := connectInside(t, server)
+	if reason, err := next.look(t.Context()); err != nil || !strings.Contains(reason, "nobody has made up for it yet") {
+		t.Errorf("noticed %q, %v", reason, err)
+	}
+	times := 0
+	if err := next.recover(t.Context(), "a test", func(context.Context, string) error { times++; return nil }); err != nil || times != 1 {
+		t.Errorf("made up for %d times, %v", times, err)
+	}
+	if reason, err := next.look(t.Context()); err != nil || reason != "" {
+		t.Errorf("afterwards: %q, %v", reason, err)
+	}
+}

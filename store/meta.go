@@ -11,7 +11,7 @@ import (
 )
 
 // schemaVersion is the version of the layout of keys.go that this build reads and writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // record stands for the data it lies with: meta for the whole installation, and in a Cluster a mark in every partition,
 // since any of the masters may lose its data.

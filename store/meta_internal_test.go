@@ -3,6 +3,11 @@ package store
 import (
 	"strings"
 	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"sam/task"
 )
 
 func TestDataOfSchemaOneAreBroughtToTheNewest(t *testing.T) {
@@ -44,7 +49,7 @@ func TestDataOfSchemaOneAreBroughtToTheNewest(t *testing.T) {
 			t.Errorf("after a sweep: %+v, %v", nodes, err)
 		}
 		meta := s.rdb.HGetAll(ctx, keyMeta).Val()
-		if meta["schema"] != "2" || meta["partitions"] != "1" || meta["mode"] != "single" {
+		if meta["schema"] != "3" || meta["partitions"] != "1" || meta["mode"] != "single" {
 			t.Errorf("meta %v", meta)
 		}
 		if n := s.rdb.Exists(ctx, p.key("nodetasks:local")).Val(); n != 0 {
@@ -53,10 +58,46 @@ func TestDataOfSchemaOneAreBroughtToTheNewest(t *testing.T) {
 	}
 }
 
+func TestTasksThatEndedBeforeSchemaThreeAreListedByTheirEnd(t *testing.T) {
+	first, server := openInside(t)
+	ctx, p := t.Context(), partition("0")
+	if err := first.rdb.HSet(ctx, keyMeta, "schema", "2").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, fields := range map[string][]string{
+		"told":  {"spec", "{}", "state", "succeeded", "at:queued", "500", "at:succeeded", "1000"},
+		"topen": {"spec", "{}", "state", "waiting", "at:waiting", "1000"},
+		"tmute": {"spec", "{}", "state", "failed"},
+	} {
+		if err := first.rdb.HSet(ctx, p.task(task.ID(name)), fields).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for instead, answered := range map[task.ID]string{"tsaid": "told", "tlost": "tgone"} {
+		if err := first.rdb.Set(ctx, p.answered(instead), answered, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a second process does what is done already
+		s := connectInside(t, server)
+		ended := s.rdb.ZRangeWithScores(ctx, p.ended(), 0, -1).Val()
+		if len(ended) != 2 || ended[0] != (goredis.Z{Score: 1000, Member: "told"}) || ended[1].Member != "tmute" ||
+			time.Since(time.UnixMilli(int64(ended[1].Score))) > time.Minute {
+			t.Errorf("ended are %v", ended)
+		}
+		if said := s.rdb.HGet(ctx, p.task("told"), "answered:tsaid").Val(); said != "1" || s.rdb.Exists(ctx, p.task("tgone")).Val() != 0 {
+			t.Errorf("the task was answered by %q, or one was made", said)
+		}
+		if err := s.rdb.HSet(ctx, keyMeta, "schema", "2").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDataThatThisProcessCannotReadAreRefusedWithWhatToDo(t *testing.T) {
 	s, server := openInside(t)
 	for name, c := range map[string]struct{ field, value, want string }{
-		"of a newer release": {"schema", "3", "have schema 3 and this release of SAM reads 2: start the release that wrote them, or a newer one"},
+		"of a newer release": {"schema", "4", "have schema 4 and this release of SAM reads 3: start the release that wrote them, or a newer one"},
 		"of a Cluster":       {"partitions", "16", "laid out in 16 partition(s), for redis.mode single, and redis.mode is single, which has 1: set it back"},
 		"of no release":      {"schema", "two", `schema "two" is no number`},
 	} {

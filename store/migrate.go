@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sam/task"
 )
 
 // migration brings data one schema on. A step may be run again, by another process or at the same time, since one that
@@ -18,6 +22,7 @@ type migration struct {
 // migrations are the steps in their order.
 var migrations = []migration{
 	{2, slotsOfNodes},
+	{3, tasksThatEnded},
 }
 
 // slotsOfNodes is the step to schema 2. Schema 1 had one partition, as a single Redis has now, and so every key but one stays
@@ -55,4 +60,57 @@ func slotsOfNodes(ctx context.Context, s *Store) error {
 		}
 	}
 	return s.rdb.HSet(ctx, keyMeta, "partitions", int(s.partitions), "mode", string(s.options.mode())).Err()
+}
+
+// tasksThatEnded is the step to schema 3. Until then nothing listed the tasks that are over, which stayed for ever, and a task
+// did not know what its questions had been answered with.
+func tasksThatEnded(ctx context.Context, s *Store) error {
+	return s.eachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		keys := master.Scan(ctx, 0, "{*}:*:*", 1000).Iterator()
+		for keys.Next(ctx) {
+			tag, name, _ := strings.Cut(strings.TrimPrefix(keys.Val(), "{"), "}:")
+			var err error
+			switch kind, id, _ := strings.Cut(name, ":"); kind {
+			case "task":
+				err = s.listEnded(ctx, partition(tag), task.ID(id))
+			case "answered":
+				err = s.noteAnswered(ctx, partition(tag), task.ID(id))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return keys.Err()
+	})
+}
+
+func (s *Store) listEnded(ctx context.Context, p partition, id task.ID) error {
+	state, err := s.rdb.HGet(ctx, p.task(id), "state").Result()
+	if err != nil || !task.State(state).Final() {
+		return ignoreNil(err)
+	}
+	at, err := s.rdb.HGet(ctx, p.task(id), "at:"+state).Float64()
+	if errors.Is(err, redis.Nil) {
+		at, err = float64(time.Now().UnixMilli()), nil // it does not say: it is kept as if it had ended now
+	}
+	if err != nil {
+		return fmt.Errorf("when task %s ended: %w", id, err)
+	}
+	return s.rdb.ZAdd(ctx, p.ended(), redis.Z{Score: at, Member: string(id)}).Err()
+}
+
+func (s *Store) noteAnswered(ctx context.Context, p partition, instead task.ID) error {
+	answered, err := s.rdb.Get(ctx, p.answered(instead)).Result()
+	if err != nil {
+		return ignoreNil(err)
+	}
+	return s.run(ctx, "note", []string{p.task(task.ID(answered))}, "answered:"+string(instead), "1").Err()
+}
+
+// ignoreNil is the error of a read, none where only nothing was found: it went while it was looked at.
+func ignoreNil(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
 }

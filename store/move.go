@@ -72,7 +72,7 @@ func (s *Store) move(ctx context.Context, t task.Task, to task.State, due string
 	ok, err := s.runKept(ctx, p, "move",
 		[]string{p.task(t.ID), p.thread(t.Thread), p.due(), p.work(), p.conversation(t.Project),
 			p.owed(t.Installation), p.owedBody(t.Installation), p.owing(), p.commands(t.Node), p.starved(),
-			p.changed(t.ID), p.shelf()},
+			p.changed(t.ID), p.shelf(), p.ended()},
 		string(t.ID), string(t.State), string(to), t.Epoch, fields, entry, t.Installation, effects, operation(),
 		due, starved, drop, s.shelveIn()).Int()
 	if err != nil {

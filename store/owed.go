@@ -119,8 +119,8 @@ func (s *Store) GiveBack(ctx context.Context, o task.Owed) error { return s.letG
 
 func (s *Store) letGo(ctx context.Context, o task.Owed, how string, after time.Duration) error {
 	p := partition(o.Partition)
-	still, err := s.run(ctx, "settle", []string{p.owed(o.Installation), p.owedBody(o.Installation)},
-		o.Target, o.Version, o.Hold, how, after.Milliseconds()).Int()
+	still, err := s.run(ctx, "settle", []string{p.owed(o.Installation), p.owedBody(o.Installation), p.owing()},
+		o.Target, o.Version, o.Hold, how, after.Milliseconds(), o.Installation).Int()
 	if err != nil {
 		return err
 	}

@@ -43,3 +43,25 @@ func TestAScriptOfTheOutboxThatIsRepeatedCountsOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAnInstallationThatIsOwedNothingMoreIsForgotten(t *testing.T) {
+	s, _ := openInside(t)
+	for _, body := range []string{"one", "two"} {
+		if err := s.Owe(t.Context(), 3, task.ReplyEffect(7, 1, "key "+body, body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for left := 1; left >= 0; left-- {
+		to := task.OwedTo{Partition: "0", Installation: 3}
+		o, err := s.TakeOwed(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Settle(t.Context(), o, 0); err != nil { // and then the process dies
+			t.Fatal(err)
+		}
+		if owing, err := s.Owing(t.Context()); err != nil || len(owing) != min(left, 1) {
+			t.Errorf("with %d effects left it is owed to %v, %v", left, owing, err)
+		}
+	}
+}

@@ -18,25 +18,13 @@ func (s *Store) SaveProject(ctx context.Context, p task.Project) error {
 	if err != nil {
 		return fmt.Errorf("encode project %d: %w", p.ID, err)
 	}
-	before, err := s.Project(ctx, p.ID)
-	if err != nil && !errors.Is(err, task.ErrNotFound) {
-		return err
-	}
-	moved := err == nil && before.Installation != p.Installation
+	return s.writeProject(ctx, p, string(encoded))
+}
+
+// writeProject writes a project's record, or with "" removes it.
+func (s *Store) writeProject(ctx context.Context, p task.Project, encoded string) error {
 	in := s.partitions.project(p.ID)
-	_, err = s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		if moved {
-			pipe.SRem(ctx, in.installation(before.Installation), p.ID)
-		}
-		pipe.Set(ctx, in.project(p.ID), encoded, 0)
-		pipe.SAdd(ctx, in.projects(), p.ID)
-		pipe.SAdd(ctx, in.installation(p.Installation), p.ID)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("save project %d: %w", p.ID, err)
-	}
-	return nil
+	return s.run(ctx, "project", []string{in.project(p.ID), in.projects()}, p.ID, p.Installation, encoded, in.installationPrefix()).Err()
 }
 
 // Project reads a project by GitHub's id of its repository; task.ErrNotFound when SAM is not installed there.
@@ -88,17 +76,8 @@ func (s *Store) projectsIn(ctx context.Context, set func(partition) string) ([]t
 	return projects, nil
 }
 
-// RemoveProject forgets that the App is installed on a repository. Its tasks and its conversation stay.
+// RemoveProject forgets that the App is installed on a repository, unless another installation than p's has it by now. Its
+// tasks and its conversation stay.
 func (s *Store) RemoveProject(ctx context.Context, p task.Project) error {
-	in := s.partitions.project(p.ID)
-	_, err := s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.SRem(ctx, in.installation(p.Installation), p.ID)
-		pipe.SRem(ctx, in.projects(), p.ID)
-		pipe.Del(ctx, in.project(p.ID))
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("remove project %d: %w", p.ID, err)
-	}
-	return nil
+	return s.writeProject(ctx, p, "")
 }

@@ -44,3 +44,25 @@ func TestAProjectBelongsToOneInstallation(t *testing.T) {
 		t.Errorf("after its removal: %v, %d in its installation", err, of(4))
 	}
 }
+
+// GitHub tells of a transfer by two installations, in no order, and each may be handled by another replica.
+func TestAProjectThatWentToAnotherInstallationIsNotRemovedWithTheOldOne(t *testing.T) {
+	s, _ := open(t)
+	old := task.Project{ID: 7, Installation: 3, Account: 5, Owner: "harbour", Name: "quayside"}
+	moved := old
+	moved.Installation, moved.Account, moved.Owner = 4, 6, "quay"
+	for _, p := range []task.Project{old, moved} {
+		if err := s.SaveProject(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.RemoveProject(t.Context(), old); err != nil { // by a replica that read it before
+		t.Fatal(err)
+	}
+	if got, err := s.Project(t.Context(), 7); err != nil || got != moved {
+		t.Errorf("the new installation's project is %+v, %v", got, err)
+	}
+	if all, err := s.Projects(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("all projects are %v, %v", all, err)
+	}
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -68,11 +69,15 @@ func (s *Store) sweepShelf(ctx context.Context, p partition) error {
 // shelve moves a task's oldest events into the blob store, a chunk at a time: all of them when the task is over, else as
 // many whole chunks as leave streamKeeps in the stream. It may be repeated, and by two processes at once.
 func (s *Store) shelve(ctx context.Context, id task.ID) error {
+	p := s.partitions.task(id)
 	t, err := s.Task(ctx, id)
+	if errors.Is(err, task.ErrNotFound) { // Redis has lost it, and this entry of it is left
+		return s.rdb.ZRem(ctx, p.shelf(), string(id)).Err()
+	}
 	if err != nil {
 		return err
 	}
-	p, over := s.partitions.task(id), t.State.Final()
+	over := t.State.Final()
 	for range shelfAttempts {
 		from, err := s.shelved(ctx, id)
 		if err != nil {
@@ -112,15 +117,14 @@ func (s *Store) shelveChunk(ctx context.Context, id task.ID, from, to int64) err
 	if err != nil {
 		return fmt.Errorf("read events of task %s: %w", id, err)
 	}
-	if err := s.runKept(ctx, p, "shelve", []string{p.task(id), p.events(id), p.shelf()}, string(id), from+1, to, "0").Err(); err != nil {
-		return err
-	}
-	for _, entry := range heads { // their wholes are in the chunk now
+	// The large ones are in the chunk now, where whoever reads their heads looks for them when they are gone. They go first: the
+	// heads are all that names them, and a process that dies before it has taken those out finds them again.
+	for _, entry := range heads {
 		if key, ok := entry.Values["whole"].(string); ok {
 			if err := s.options.Blobs.Delete(ctx, key); err != nil {
-				zerolog.Ctx(ctx).Warn().Err(err).Msg("an object that is not needed any more stays")
+				return err
 			}
 		}
 	}
-	return nil
+	return s.runKept(ctx, p, "shelve", []string{p.task(id), p.events(id), p.shelf()}, string(id), from+1, to, "0").Err()
 }

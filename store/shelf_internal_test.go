@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"sam/sandbox/redis"
@@ -231,5 +232,51 @@ func TestALongTextOfAnIssueLiesAsideAndComesBackForTheAgent(t *testing.T) {
 	}
 	if beginning, err := w.WholeBody(t.Context(), w.task.Spec); err != nil || beginning != w.task.Body {
 		t.Errorf("when it is gone %d bytes have to do, %v", len(beginning), err)
+	}
+}
+
+func TestATaskThatIsGoneLeavesTheShelf(t *testing.T) {
+	w := newShelving(t, "")
+	p := w.partitions.task(w.task.ID)
+	if err := w.rdb.ZAdd(t.Context(), p.shelf(), goredis.Z{Score: 1, Member: "tgone"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.sweepShelf(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.rdb.ZCard(t.Context(), p.shelf()).Val(); n != 0 {
+		t.Errorf("%d entries of it are left, and come up again every minute", n)
+	}
+}
+
+// brittle is a blob store that fails to delete so many times.
+type brittle struct {
+	blob.Store
+	fails int
+}
+
+func (b *brittle) Delete(ctx context.Context, key string) error {
+	if b.fails--; b.fails >= 0 {
+		return errors.New("the bucket is away")
+	}
+	return b.Store.Delete(ctx, key)
+}
+
+func TestShelvingThatIsCutShortLeavesNothingBehindAndLosesNothing(t *testing.T) {
+	for _, fails := range []int{1, 4} {
+		w := newShelving(t, "")
+		w.say(t, 1500)
+		w.end(t)
+		w.options.Blobs = &brittle{w.options.Blobs, fails}
+		for tries := 1; w.shelve(t.Context(), w.task.ID) != nil; tries++ {
+			w.whole(t)
+			if tries > fails {
+				t.Fatal("it fails for ever")
+			}
+		}
+		w.whole(t)
+		if n := w.objects(t, "whole/*/*"); n != 0 || w.inRedis(t) != 0 {
+			t.Errorf("%d objects that nobody needs stay, %d events in Redis", n, w.inRedis(t))
+		}
 	}
 }

@@ -28,6 +28,7 @@ type Store struct {
 
 	installation string              // SAM's own id of the data
 	seen         map[string]standing // the records, as Open and then Watch last saw them
+	recovered    int64               // the newest loss of data that is made up for, as Open and then Watch last saw it; 0 for none
 	lost         atomic.Pointer[string]
 	replication  replication
 	memory       memory
@@ -122,6 +123,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	lost, err := s.openMeta(ctx)
 	if err != nil {
 		return err
+	}
+	if s.recovered, err = s.rdb.HGet(ctx, keyMeta, "recovered").Int64(); err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("read meta: %w", err)
 	}
 	if lost != "" {
 		s.lost.Store(&lost)

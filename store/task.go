@@ -15,7 +15,7 @@ import (
 const fieldStatusComment = "status_comment"
 
 // CreateTask makes a queued task with its place in the thread, its conversation entry and what is owed for it, in one
-// step. It returns false, and writes nothing, when the task exists. task.ErrNoRoom when Redis is nearly full and the task
+// step. It returns false, and writes nothing, when the task exists, or did. task.ErrNoRoom when Redis is nearly full and the task
 // is new.
 func (s *Store) CreateTask(ctx context.Context, spec task.Spec, c task.Change) (bool, error) {
 	p := s.partitions.task(spec.ID)
@@ -23,7 +23,10 @@ func (s *Store) CreateTask(ctx context.Context, spec task.Spec, c task.Change) (
 		return false, fmt.Errorf("create task %s: its ID puts it in partition %s and its project %d is in %s", spec.ID, p, spec.Project, of)
 	}
 	if s.full(ctx, p) {
-		if there, err := s.rdb.Exists(ctx, p.task(spec.ID)).Result(); err != nil || there == 1 {
+		if there, err := s.rdb.Exists(ctx, p.task(spec.ID), p.answered(spec.ID)).Result(); err != nil || there > 0 {
+			return false, err
+		}
+		if spent, err := s.isSpent(ctx, spec.ID); err != nil || spent {
 			return false, err
 		}
 		return false, fmt.Errorf("create task %s: %w", spec.ID, task.ErrNoRoom)
@@ -40,7 +43,7 @@ func (s *Store) CreateTask(ctx context.Context, spec task.Spec, c task.Change) (
 	score, member := spec.Turn()
 	created, err := s.runKept(ctx, p, "create",
 		[]string{p.task(spec.ID), p.thread(spec.Thread), p.due(), p.work(), p.conversation(spec.Project),
-			p.owed(spec.Installation), p.owedBody(spec.Installation), p.owing(), p.answered(spec.ID)},
+			p.owed(spec.Installation), p.owedBody(spec.Installation), p.owing(), p.answered(spec.ID), p.spent()},
 		string(spec.ID), fields, score, member, entry, spec.Installation, effects).Int()
 	return created == 1, err
 }
@@ -109,11 +112,19 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 			return task.Task{}, nil, fmt.Errorf("field answers: %w", err)
 		}
 	}
+	if text := field(task.FieldSettings); text != "" {
+		if err := json.Unmarshal([]byte(text), &t.Settings); err != nil {
+			return task.Task{}, nil, fmt.Errorf("field settings: %w", err)
+		}
+	}
+	if t.Settings.Agent != "" {
+		t.Agent = t.Settings.Agent
+	}
 	t.Epoch = number("epoch")
 	t.Node, t.Workspace = field(task.FieldNode), field(task.FieldWorkspace)
 	t.Branch, t.Base, t.Rewrite, t.Head = field(task.FieldBranch), field(task.FieldBase), field(task.FieldRewrite) == "1", r["head"]
 	t.Pushing = r["pushing"]
-	t.Tip = field(task.FieldTip)
+	t.Tip, t.Untrusted = field(task.FieldTip), field(task.FieldUntrusted) == "1"
 	t.Attempts, t.Last = int(number("attempts")), number("last")
 	t.Pull, t.PullURL, t.StatusComment = int(number(string(task.FieldPull))), field(task.FieldPullURL), number(fieldStatusComment)
 	t.Headline, t.Summary = field(task.FieldHeadline), field(task.FieldSummary)
@@ -177,10 +188,15 @@ func (s *Store) notePush(ctx context.Context, id task.ID, epoch int64, branch, c
 	return nil
 }
 
-// NoteStatusComment keeps the id of the task's status comment, whatever the task's state is by now.
+// NoteStatusComment keeps the id of the task's status comment, whatever the task's state is by now. task.ErrNotFound when
+// there is no such task (any more).
 func (s *Store) NoteStatusComment(ctx context.Context, id task.ID, comment int64) error {
-	if err := s.rdb.HSet(ctx, s.partitions.task(id).task(id), fieldStatusComment, comment).Err(); err != nil {
+	there, err := s.run(ctx, "note", []string{s.partitions.task(id).task(id)}, fieldStatusComment, comment).Int()
+	if err != nil {
 		return fmt.Errorf("note the status comment of task %s: %w", id, err)
+	}
+	if there == 0 {
+		return fmt.Errorf("note the status comment of task %s: %w", id, task.ErrNotFound)
 	}
 	return nil
 }

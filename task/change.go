@@ -100,6 +100,7 @@ const (
 	FieldBase      Field = "base"
 	FieldRewrite   Field = "rewrite"
 	FieldTip       Field = "tip"
+	FieldUntrusted Field = "untrusted"
 	FieldPull      Field = "pull"
 	FieldPullURL   Field = "pull_url"
 	FieldHeadline  Field = "headline"
@@ -111,6 +112,8 @@ const (
 	FieldSought    Field = "sought" // when it began to look for a node, milliseconds
 	// FieldSilence is how long the attempt may give no sign before its node's lease is not renewed any more, milliseconds.
 	FieldSilence Field = "silence"
+	// FieldSettings are the project's Settings as the attempt has them, JSON.
+	FieldSettings Field = "settings"
 )
 
 // Change is what a step of a task writes beside its state. The zero Change writes nothing.

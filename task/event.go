@@ -53,10 +53,11 @@ type StepName string
 
 // The steps, in order. StepAgent is the moment from which a task counts as running.
 const (
-	StepMirror    StepName = "mirror"    // the repository is fetched into the node's mirror
-	StepWorkspace StepName = "workspace" // the workspace is made from the mirror
-	StepAgent     StepName = "agent"     // the agent's process has started
-	StepPush      StepName = "push"      // the branch goes through the git broker
+	StepMirror      StepName = "mirror"      // the repository is fetched into the node's mirror
+	StepWorkspace   StepName = "workspace"   // the workspace is made from the mirror
+	StepEnvironment StepName = "environment" // the container is as the repository's devcontainer.json says; left out when there is none
+	StepAgent       StepName = "agent"       // the agent's process has started
+	StepPush        StepName = "push"        // the branch goes through the git broker
 )
 
 // Step is one step of preparation or completion, reported when it is done.

@@ -13,6 +13,9 @@ type Branch struct {
 	Pull    int    // the open pull request it belongs to, 0 for none yet
 	PullURL string
 	Tip     string // the commit it pointed at when it was chosen, NoCommit when it did not exist
+	// Untrusted: what is on it may be by people who may not write to the project, as on a pull request from a fork. Its
+	// workspaces are given no secrets.
+	Untrusted bool
 }
 
 // NoCommit stands for the tip of a branch that does not exist, as it does in git's own protocol.

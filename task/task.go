@@ -70,6 +70,7 @@ type Task struct {
 	Base      string `json:"base,omitempty"`      // the branch it starts from and the pull request goes to
 	Rewrite   bool   `json:"rewrite,omitempty"`   // SAM made Branch, so a non-fast-forward push is its right
 	Tip       string `json:"tip,omitempty"`       // the commit on Branch before the first attempt, NoCommit for none
+	Untrusted bool   `json:"untrusted,omitempty"` // what is on Branch may be by people who may not write to the project
 	Head      string `json:"head,omitempty"`      // the commit on Branch by the git broker's own record
 	Pushing   string `json:"pushing,omitempty"`   // the commit of a push that was begun, while it is not known what became of it
 	Attempts  int    `json:"attempts,omitempty"`  // how many nodes it was given to
@@ -92,6 +93,9 @@ type Task struct {
 	// over all attempts.
 	Ask     *Question `json:"ask,omitempty"`
 	Answers []Answer  `json:"answers,omitempty"`
+
+	// Settings are what the project's file said when the task was placed last.
+	Settings Settings `json:"settings,omitzero"`
 
 	Spent Spent `json:"spent,omitzero"` // on the model, over all attempts
 

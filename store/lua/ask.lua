@@ -4,7 +4,7 @@
 --       8 milliseconds from now to the first reminder
 -- Returns 1, also when the task does not wait by it: it is not wanted any more, or the question was put before. 0 when the
 -- epoch is stale.
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[2] then return 0 end -- protects: fence
 if tonumber(redis.call('HGET', KEYS[1], 'asked_seq') or '0') >= tonumber(ARGV[3]) then return 1 end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'preparing' and state ~= 'running' and state ~= 'waiting' then return 1 end

@@ -5,11 +5,12 @@
 -- One that is not wanted any more (cancel.lua) is claimed out of its turn, and from a runner that looks for a node.
 -- KEYS: 1 task  2 thread  3 due  4 starved  5 changed
 -- ARGV: 1 id  2 owner  3 lease, milliseconds  4 operation id  5 retry of a queued one, ms
--- Returns 'claimed' (also when this operation had claimed it already), 'missing', 'final', 'busy', 'turn', 'waiting' (for an
+-- Returns 'claimed' (also when this operation had claimed it already), 'missing' (Redis has lost it), 'final', 'busy', 'turn', 'waiting' (for an
 -- answer: see wait.lua).
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then
   redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
   return 'missing'
 end
 if redis.call('HGET', KEYS[1], 'op') == ARGV[4] then

@@ -1,7 +1,7 @@
 -- move.lua takes a task from one state to another, or writes fields of it in place, with the conversation's entry and
 -- the effects owed. The caller has checked the move against the table; the script checks that nothing changed since.
 -- KEYS: 1 task  2 thread  3 due  4 work  5 conversation  6 owed  7 owedbody  8 owing  9 commands to the task's node
---       10 starved  11 changed  12 shelf
+--       10 starved  11 changed  12 shelf  13 ended
 -- ARGV: 1 id  2 from  3 to  4 epoch  5 fields  6 entry  7 installation  8 effects  9 operation id
 --       10 milliseconds from now until it is due, '' to leave that  11 '1' to let go of the lease in placing until a
 --       slot is free
@@ -28,6 +28,7 @@ if ARGV[3] == 'succeeded' or ARGV[3] == 'failed' or ARGV[3] == 'cancelled' then
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('ZREM', KEYS[10], ARGV[1])
   redis.call('ZREM', KEYS[2], redis.call('HGET', KEYS[1], 'member'))
+  redis.call('ZADD', KEYS[13], int(at), ARGV[1])
   local nextMember = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
   if nextMember then
     wake(KEYS[4], 'task', string.sub(nextMember, string.find(nextMember, ':', 1, true) + 1))

@@ -18,5 +18,8 @@ for _, window in ipairs({ { minute, tonumber(ARGV[2]) }, { hour, tonumber(ARGV[3
     wait = math.max(wait, tonumber(leaves) + length - at)
   end
 end
-if wait == 0 then redis.call('ZADD', KEYS[1], int(at), ARGV[1]) end
+if wait == 0 then
+  redis.call('ZADD', KEYS[1], int(at), ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], int(hour)) -- nothing in it counts after that
+end
 return wait

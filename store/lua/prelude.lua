@@ -45,9 +45,10 @@ local function owe(owed, bodies, owing, work, installation, effects, at, final)
   end
 end
 
--- forget removes every trace of what was owed to a target.
-local function forget(owed, bodies, target)
+-- forget removes every trace of what was owed to a target, and of the installation when nothing else is owed to it.
+local function forget(owed, bodies, owing, installation, target)
   redis.call('ZREM', owed, target)
+  if redis.call('EXISTS', owed) == 0 then redis.call('SREM', owing, installation) end
   local hold = redis.call('HGET', bodies, 'hold:' .. target)
   if hold then redis.call('HDEL', bodies, 'take:' .. hold) end
   for _, part in ipairs({ 'body', 'version', 'attempts', 'since', 'hold', 'quiet', 'final' }) do

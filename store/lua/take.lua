@@ -21,7 +21,7 @@ for i = 1, #due, 2 do
   local target = due[i]
   local quiet = redis.call('HGET', KEYS[2], 'quiet:' .. target)
   if quiet and quiet == redis.call('HGET', KEYS[2], 'version:' .. target) then
-    forget(KEYS[1], KEYS[2], target)
+    forget(KEYS[1], KEYS[2], KEYS[3], ARGV[2], target)
   else
     local urgency = urgencies[string.match(target, '^[^:]*')] or 99
     if not best or urgency < bestUrgency then

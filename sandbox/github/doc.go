@@ -17,7 +17,7 @@
 //   - render*.go: the JSON shapes, shared by the API and the webhooks.
 //   - rest*.go: the API, one file per resource, each with its routes; identity.go,
 //     route.go and rate.go decide who may.
-//   - git*.go: git's own programs. smart*.go, pktline.go: git over HTTP.
+//   - git*.go: git's own programs. smart*.go, pktline.go: git over HTTP. lfs.go: Git LFS.
 //   - events.go, pushevent.go, courier.go, delivery.go, deliveries.go: webhooks and
 //     their log.
 //   - faults.go says what can go wrong, faultspec.go how that is written, dice.go

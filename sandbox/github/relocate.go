@@ -127,7 +127,8 @@ func (s *Server) mayBeNamed(r *repository, owner *account, name string) error {
 }
 
 // located turns a request for /repositories/{id}/… into one for the repository's
-// own name. What it does not know it leaves alone.
+// own name, and for one that is not there into one for a name that nobody can
+// have: whoever may ask hears 404.
 func (s *Server) located(r *http.Request) *http.Request {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v3/repositories/")
 	if !ok {
@@ -137,12 +138,12 @@ func (s *Server) located(r *http.Request) *http.Request {
 	id, err := strconv.ParseInt(text, 10, 64)
 	s.mu.Lock()
 	repo := s.repositories[id]
-	name := ""
+	name := "-/-"
 	if repo != nil {
 		name = repo.fullName()
 	}
 	s.mu.Unlock()
-	if err != nil || repo == nil {
+	if err != nil {
 		return r
 	}
 	escaped := strings.TrimSuffix("/api/v3/repos/"+name+"/"+rest, "/")

@@ -65,6 +65,7 @@ type Server struct {
 	repositories  map[int64]*repository
 	byName        map[string]*repository // by folded owner/name
 	tokens        map[string]*token
+	leases        map[string]lfsLease // of files of Git LFS, by their secret
 	rateLimit     int
 	rates         map[string]*rate
 	blocks        map[string]block // by purse
@@ -97,6 +98,7 @@ func New(opts Options) (*Server, error) {
 		repositories:  map[int64]*repository{},
 		byName:        map[string]*repository{},
 		tokens:        map[string]*token{},
+		leases:        map[string]lfsLease{},
 		rateLimit:     opts.RateLimit,
 		rates:         map[string]*rate{},
 		blocks:        map[string]block{},
@@ -137,6 +139,10 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /{owner}/{repo}/info/refs", git)
 	mux.Handle("POST /{owner}/{repo}/git-upload-pack", git)
 	mux.Handle("POST /{owner}/{repo}/git-receive-pack", git)
+	mux.HandleFunc("POST /{owner}/{repo}/info/lfs/objects/batch", s.serveLFSBatch)
+	mux.HandleFunc("GET "+lfsPath+"download/{oid}", s.serveLFSDownload)
+	mux.HandleFunc("PUT "+lfsPath+"upload/{oid}", s.serveLFSUpload)
+	mux.HandleFunc("POST "+lfsPath+"verify/{oid}", s.serveLFSVerify)
 	if s.pages != nil {
 		mux.Handle("/", s.pages(s))
 	}

@@ -55,6 +55,8 @@ type Forge struct {
 	clients *clients
 	pacer   Pacer
 	app     *github.Client
+	tokens  *tokens
+	files   files
 	webURL  string
 	pages   pages
 	self    Identity
@@ -80,7 +82,7 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	}
 	return &Forge{
 		clients: &clients{options: o, next: limits, base: app.BaseURL, of: map[int64]*github.Client{}}, pacer: o.Pacer, app: app,
-		webURL: strings.TrimSuffix(o.WebURL, "/"), pages: pages(strings.TrimSuffix(o.Pages, "/")), self: self,
+		tokens: newTokens(app), webURL: strings.TrimSuffix(o.WebURL, "/"), pages: pages(strings.TrimSuffix(o.Pages, "/")), self: self,
 	}, nil
 }
 
@@ -198,26 +200,6 @@ func (f *Forge) Role(ctx context.Context, p task.Project, login string) (task.Ro
 		err = fmt.Errorf("%w: %w", task.ErrNotFound, err)
 	}
 	return task.RoleNone, fmt.Errorf("ask for the permission of %s in %s: %w", login, p.FullName(), err)
-}
-
-// FetchToken mints a token that can read one repository, and nothing else.
-func (f *Forge) FetchToken(ctx context.Context, installation, repository int64) (string, error) {
-	return f.token(ctx, installation, repository, &github.InstallationPermissions{Contents: github.String("read")})
-}
-
-// PushToken mints a token that can push to one repository. It cannot change workflows.
-func (f *Forge) PushToken(ctx context.Context, installation, repository int64) (string, error) {
-	return f.token(ctx, installation, repository, &github.InstallationPermissions{Contents: github.String("write")})
-}
-
-func (f *Forge) token(ctx context.Context, installation, repository int64, p *github.InstallationPermissions) (string, error) {
-	token, _, err := f.app.Apps.CreateInstallationToken(ctx, installation, &github.InstallationTokenOptions{
-		RepositoryIDs: []int64{repository}, Permissions: p,
-	})
-	if err != nil {
-		return "", fmt.Errorf("mint a token for repository %d of installation %d: %w", repository, installation, err)
-	}
-	return token.GetToken(), nil
 }
 
 // refusal is what GitHub says of a request that it will not take.

@@ -109,6 +109,9 @@ func TestAProjectIsFoundWhereverItWent(t *testing.T) {
 	if _, err := w.forge.Whereabouts(t.Context(), before); !errors.Is(err, task.ErrNotFound) {
 		t.Errorf("where SAM is not installed: %v", err)
 	}
+	if _, err := w.forge.Whereabouts(t.Context(), task.Project{ID: before.ID + 1000}); !errors.Is(err, task.ErrNotFound) {
+		t.Errorf("one that is not there: %v", err)
+	}
 }
 
 func TestAnInstallationIsThereSuspendedOrGone(t *testing.T) {

@@ -64,6 +64,23 @@ func TestWhatIsOwedFollowsAProjectToAnotherInstallation(t *testing.T) {
 	}
 }
 
+func TestWhatIsOwedIsToldInAProjectOfWhichItIsOnlyKnownThatItLeft(t *testing.T) {
+	d := newTimedDesk(t)
+	spec := d.issue()
+	before, err := d.ledger.Project(t.Context(), spec.Project)
+	d.check(err)
+	_, err = d.hub.Install(d.app.ID, "ada")
+	d.check(err)
+	_, err = d.hub.TransferRepository("octo", "octo", "hello", "ada")
+	d.check(err)
+	d.check(d.ledger.RemoveProject(t.Context(), before))
+	d.owe(task.ReplyEffect(spec.Project, 1, "k", "Say more."))
+	d.deliver()
+	if comments, err := d.hub.Comments("ada", "hello", 1); err != nil || len(comments) != 2 {
+		t.Errorf("%d comments, %v; settled %v", len(comments), err, d.ledger.settled)
+	}
+}
+
 func TestWhatIsOwedToASuspendedInstallationWaitsAndToOneThatIsGoneIsLetGo(t *testing.T) {
 	d := newTimedDesk(t)
 	spec := d.issue()

@@ -175,7 +175,7 @@ func again(meaning verdict, after time.Duration, attempts int) time.Duration {
 	switch {
 	case meaning == suspended:
 		return retrySuspended
-	case meaning == moved:
+	case meaning == moved && attempts <= movedSoon:
 		return retryFirst
 	case meaning == limited && after > 0:
 		return min(after, retryMost)
@@ -185,6 +185,9 @@ func again(meaning verdict, after time.Duration, attempts int) time.Duration {
 		return backoff(attempts)
 	}
 }
+
+// movedSoon is how many times what moved is looked for at once where it is now. What is not there by then takes its time.
+const movedSoon = 5
 
 // errMoot: the thread, the comment or the project that an effect is for is gone.
 var errMoot = errors.New("gone")
@@ -212,8 +215,13 @@ func (o *Outbox) open(ctx context.Context, owed task.Owed) (*delivery, error) {
 		return d, fmt.Errorf("%w: %w", errMoot, err)
 	}
 	if d.project, err = o.ledger.Project(ctx, d.body.Project); errors.Is(err, task.ErrNotFound) {
-		return d, fmt.Errorf("%w: SAM is no longer installed there: %w", errMoot, err)
-	} else if err != nil {
+		// Of a repository that went to another account the ledger may hear first that it left, and then where it is.
+		d.project, err = o.forge.Whereabouts(ctx, task.Project{ID: d.body.Project})
+		if errors.Is(err, task.ErrNotFound) {
+			return d, fmt.Errorf("%w: SAM is no longer installed there: %w", errMoot, err)
+		}
+	}
+	if err != nil {
 		return d, err
 	}
 	d.client, err = o.forge.client(d.project.Installation)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -206,6 +207,14 @@ func (w *world) git(dir string, args ...string) (string, bool) {
 	}
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err == nil
+}
+
+// write writes a file into a working tree.
+func (w *world) write(dir, name, text string) {
+	w.t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	w.check(os.MkdirAll(filepath.Dir(path), 0o700))
+	w.check(os.WriteFile(path, []byte(text), 0o600))
 }
 
 // remote is a repository's address with a token in it.

@@ -70,7 +70,7 @@ func (h *hub) told(p place, number int) told {
 	t := told{comments: map[string][]github.PastComment{}}
 	past := h.History()
 	for _, c := range past.Comments {
-		if c.Repository != p.String() || c.Number != number || c.App != h.app.Slug || c.DeletedAt != nil {
+		if c.RepositoryID != h.ids[p] || c.Number != number || c.App != h.app.Slug || c.DeletedAt != nil {
 			continue
 		}
 		kind := "unmarked"
@@ -81,17 +81,17 @@ func (h *hub) told(p place, number int) told {
 	}
 	branch := regexp.MustCompile(fmt.Sprintf(`^sam/issue-%d(-[0-9]+)?$`, number))
 	for _, pull := range past.PullRequests {
-		if pull.Repository == p.String() && branch.MatchString(pull.Head) {
+		if pull.RepositoryID == h.ids[p] && branch.MatchString(pull.Head) {
 			t.pulls = append(t.pulls, pull)
 		}
 	}
 	for _, r := range past.Reactions {
-		if r.Repository == p.String() && r.Number == number && r.RemovedAt == nil {
+		if r.RepositoryID == h.ids[p] && r.Number == number && r.RemovedAt == nil {
 			t.reactions = append(t.reactions, r)
 		}
 	}
 	for _, push := range past.Pushes {
-		if push.Repository == p.String() && branch.MatchString(strings.TrimPrefix(push.Ref, "refs/heads/")) {
+		if push.RepositoryID == h.ids[p] && branch.MatchString(strings.TrimPrefix(push.Ref, "refs/heads/")) {
 			t.pushes = append(t.pushes, push)
 		}
 	}

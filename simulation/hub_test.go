@@ -21,7 +21,7 @@ const (
 	stranger   = "eve"
 )
 
-// place is a repository that the App is installed on.
+// place is a repository that the App is installed on, by the name that it has at first. GitHub takes that one for good.
 type place struct{ owner, name string }
 
 func (p place) String() string { return p.owner + "/" + p.name }
@@ -36,6 +36,7 @@ type hub struct {
 	*github.Server
 	handler http.Handler
 	app     github.App
+	ids     map[place]int64 // of the repositories, which stay when they are renamed and transferred
 }
 
 // newHub makes it. Deliveries go through to.
@@ -44,7 +45,7 @@ func newHub(dir string, to http.RoundTripper) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{Server: s, handler: s.Handler()}
+	h := &hub{Server: s, handler: s.Handler(), ids: map[place]int64{}}
 	s.SetURL(addressOfHub)
 	if err := h.seed(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -74,11 +75,13 @@ func (h *hub) seed() error {
 			}
 		}
 		owners[p.owner] = true
-		if _, err := h.CreateRepository(github.RepositorySpec{
+		r, err := h.CreateRepository(github.RepositorySpec{
 			Owner: p.owner, Name: p.name, Files: map[string][]byte{"README.md": []byte("# " + p.name + "\n")}, Protected: []string{"main"},
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
+		h.ids[p] = r.ID
 		if err := errors.Join(h.SetCollaborator(p.owner, p.name, maintainer, "maintain"),
 			h.SetCollaborator(p.owner, p.name, triager, "triage")); err != nil {
 			return err

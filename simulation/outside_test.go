@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,4 +100,23 @@ func (o *outside) do(ctx context.Context, effect string, take func() error) erro
 		return errCut
 	}
 	return err
+}
+
+// strikeable reports whether a blow may befall an effect. Some are made with a lock held: a goroutine that waits for a lock
+// stands still by the rules of synctest, and time with it, so that what is retried after a pause would never be.
+func strikeable(b blow, effect string) bool {
+	if b.fatal() {
+		return true
+	}
+	switch {
+	case effect == "":
+		return false
+	case b == mute: // where a lease matters most: what a runner has decided is on its way
+		return effect == "move.lua" || effect == "place.lua"
+	case effect == "node.lua", strings.HasSuffix(effect, "/access_tokens"), strings.HasPrefix(effect, "XREADGROUP"), strings.HasPrefix(effect, "XAUTOCLAIM"):
+		return false
+	case strings.Contains(effect, " /"):
+		return b != holdUp // GitHub answers or it does not
+	}
+	return true
 }

@@ -13,12 +13,15 @@ import (
 type act string
 
 const (
-	askFor     act = "ask"    // somebody comments a request
-	edit       act = "edit"   // a request's author changes it
-	remove     act = "delete" // and deletes it
-	closeIssue act = "close"  // an issue is closed, and reopened a while later
-	label      act = "label"  // a maintainer labels an issue
-	again      act = "again"  // GitHub makes a delivery once more
+	askFor     act = "ask"         // somebody comments a request
+	edit       act = "edit"        // a request's author changes it
+	remove     act = "delete"      // and deletes it
+	closeIssue act = "close"       // an issue is closed, and reopened a while later
+	label      act = "label"       // a maintainer labels an issue
+	again      act = "again"       // GitHub makes a delivery once more
+	rename     act = "renamed"     // a repository gets another name, and its own again a while later
+	transfer   act = "transferred" // it goes to the other account, and comes back
+	uninstall  act = "uninstalled" // the App is removed from an account, and installed there again
 
 	killReplica act = "replica killed"
 	killNode    act = "node killed"
@@ -82,12 +85,13 @@ func drawPlan(t *rapid.T) plan {
 		return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Second
 	}
 	// All that can fail does so in every case, somewhere between what people do.
-	acts := []act{killReplica, killNode, freezeNode, wakeAll, again}
+	acts := []act{killReplica, killNode, freezeNode, wakeAll, again, rename}
 	for range blows() {
 		acts = append(acts, strike)
 	}
 	acts = append(acts, rapid.SliceOfN(rapid.SampledFrom([]act{
 		askFor, askFor, askFor, askFor, askFor, edit, remove, closeIssue, label, again, killReplica, killNode, freezeNode, wakeAll, strike, strike,
+		transfer, uninstall,
 	}), 8, 20).Draw(t, "acts")...)
 	next := 0
 	for _, act := range rapid.Permutation(acts).Draw(t, "order") {
@@ -100,6 +104,10 @@ func drawPlan(t *rapid.T) plan {
 		case closeIssue, label:
 			s.Place, s.Issue = rapid.IntRange(0, len(places())-1).Draw(t, "place"), rapid.IntRange(0, issuesOfPlace-1).Draw(t, "issue")
 			s.For = seconds(5, 60, "for")
+		case rename, transfer:
+			s.Place, s.For = rapid.IntRange(0, len(places())-1).Draw(t, "place"), seconds(5, 100, "for")
+		case uninstall:
+			s.Place, s.For = len(places())-1, seconds(5, 100, "for") // of the other account what is promised holds without an if
 		case edit, remove, again:
 			s.Which = rapid.IntRange(0, 5).Draw(t, "which")
 		case killReplica:

@@ -18,7 +18,7 @@ func (s *session) check(ctx context.Context) (wrong []string) {
 		return []string{err.Error()}
 	}
 	answers, more := s.conversations(ctx, tasks)
-	wrong = append(wrong, more...)
+	wrong = append(append(wrong, s.stuck...), more...)
 	for _, r := range s.asked {
 		var made []task.Task
 		for _, t := range tasks {
@@ -36,7 +36,7 @@ func (s *session) check(ctx context.Context) (wrong []string) {
 		if r.who != maintainer {
 			want = 0
 		}
-		if outcomes > want || outcomes < want && !r.touched {
+		if outcomes > want || outcomes < want && !r.touched && !s.left[r.place] {
 			found("comment %d of %s on %s#%d (%s) made %d tasks and is %d answers, want %d of them", r.comment, r.who, r.place, r.number, r.words,
 				len(made), outcomes-len(made), want)
 		}
@@ -63,7 +63,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 	labelled := 0
 	var last task.Task
 	for _, t := range tasks {
-		if t.Repository != p.String() || t.Number != number {
+		if t.Project != s.hub.ids[p] || t.Number != number {
 			continue
 		}
 		if t.Comment == 0 {
@@ -76,7 +76,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 					n++
 				}
 			}
-			if n != 1 {
+			if n != 1 && (n != 0 || !s.mute(p)) {
 				found("%d %s comments of task %s, which is %s", n, kind, t.ID, t.State)
 			}
 		}
@@ -84,7 +84,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			last = t
 		}
 	}
-	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 {
+	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 && !s.mute(p) {
 		found("%d tasks of %d labellings", labelled, most)
 	}
 	var open []int
@@ -124,7 +124,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			asked++
 		}
 	}
-	if refusals != asked {
+	if refusals > asked || refusals < asked && !s.mute(p) {
 		found("%d of a member's %d requests were answered with why not", refusals, asked)
 	}
 	seen := map[string]bool{}

@@ -15,7 +15,8 @@ import (
 
 // struckKinds are the kinds of fault that are not GitHub's.
 func struckKinds() []string {
-	kinds := []string{string(killReplica), string(killNode), string(freezeNode), string(wakeAll), "delivery made once more"}
+	kinds := []string{string(killReplica), string(killNode), string(freezeNode), string(wakeAll), "delivery made once more",
+		string(rename), string(transfer), string(uninstall)}
 	for _, b := range blows() {
 		kinds = append(kinds, "effect "+b.String())
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +29,7 @@ type session struct {
 	issues map[place][]int
 	labels map[string]int // by thread
 	loaded [2][]charge    // by replica
+	*moves
 
 	mu     sync.Mutex     // of what follows; the world has one of its own
 	asked  []*request     // what was asked
@@ -55,7 +55,7 @@ func newSession(ctx context.Context, s *stage, p plan) (*session, error) {
 	}
 	w.bounds.InFlight = task.Limits{Account: 2, All: 3}
 	w.bounds.Attempts = 20 // each of several nodes may be lost under a task
-	return &session{world: w, plan: p, issues: map[place][]int{}, labels: map[string]int{}, hits: map[string]int{}}, nil
+	return &session{world: w, plan: p, issues: map[place][]int{}, labels: map[string]int{}, hits: map[string]int{}, moves: newMoves()}, nil
 }
 
 // play does all that the plan says, and then waits until all is quiet. It returns what is still to happen by then.
@@ -131,25 +131,6 @@ func (s *session) keepUp(ctx context.Context, i int) {
 		}
 		pause(ctx, 3*time.Second)
 	}
-}
-
-// strikeable reports whether a blow may befall an effect. Some are made with a lock held: a goroutine that waits for a lock
-// stands still by the rules of synctest, and time with it, so that what is retried after a pause would never be.
-func strikeable(b blow, effect string) bool {
-	if b.fatal() {
-		return true
-	}
-	switch {
-	case effect == "":
-		return false
-	case b == mute: // where a lease matters most: what a runner has decided is on its way
-		return effect == "move.lua" || effect == "place.lua"
-	case effect == "node.lua", strings.HasSuffix(effect, "/access_tokens"), strings.HasPrefix(effect, "XREADGROUP"), strings.HasPrefix(effect, "XAUTOCLAIM"):
-		return false
-	case strings.Contains(effect, " /"):
-		return b != holdUp // GitHub answers or it does not
-	}
-	return true
 }
 
 // blow decides about an effect of a replica.
@@ -239,6 +220,8 @@ func (s *session) take(ctx context.Context, step step, random *rand.Rand) error 
 			return err
 		}
 		return s.hub.RemoveLabel(maintainer, p.owner, p.name, number, "sam")
+	case rename, transfer, uninstall:
+		return s.move(ctx, p, step)
 	case again:
 		if log := s.hub.Deliveries(s.hub.app.ID); len(log) > 0 {
 			s.hit("delivery made once more")
@@ -296,7 +279,7 @@ func (s *session) answer(ctx context.Context) {
 			}
 			answered[c.ID] = true
 			for _, p := range places() {
-				if p.String() == c.Repository {
+				if s.hub.ids[p] == c.RepositoryID {
 					_ = s.ask(p, c.Number, maintainer, theAnswer) // what did not get there is missed by the check
 				}
 			}

@@ -47,7 +47,7 @@ func run(t *testing.T, sam string, args ...string) map[string]any {
 }
 
 // promises are the counts that are 0 when they were kept.
-var promises = []string{"lost", "duplicate_tasks", "duplicate_comments", "duplicate_pull_requests", "stale_writes", "gaps", "unfinished"}
+var promises = []string{"lost", "duplicate_tasks", "duplicate_comments", "duplicate_pull_requests", "stale_writes", "gaps", "unfinished", "uninvited"}
 
 // A long run is `make chaos`.
 func TestNothingIsLostAndNothingIsDoneTwiceWhileProcessesDie(t *testing.T) {

@@ -29,6 +29,7 @@ func check(report *Report, slug string, asks []asked, h github.History, r *recor
 	}
 	report.Tasks = len(r.tasks)
 	checkRequests(report, slug, asks, h, r)
+	checkStrangers(report, slug, asks, h, r)
 	checkConversations(report, r)
 	checkComments(report, slug, h)
 	checkPulls(report, slug, h)
@@ -72,6 +73,24 @@ func checkRequests(report *Report, slug string, asks []asked, h github.History, 
 			if t.final() && !told["closing:"+t.id] {
 				report.found(&report.Lost, "%s: task %s is %s, and no comment says so", where, t.id, t.state)
 			}
+		}
+	}
+}
+
+// checkStrangers finds tasks that no writer's request made, and comments that speak to a stranger, who is to hear nothing.
+func checkStrangers(report *Report, slug string, asks []asked, h github.History, r *records) {
+	invited := map[int64]bool{}
+	for _, a := range asks {
+		invited[a.comment] = true
+	}
+	for _, t := range r.tasks {
+		if !invited[t.comment] {
+			report.found(&report.Uninvited, "task %s was made of comment %d on %d#%d, which is no writer's request", t.id, t.comment, t.project, t.number)
+		}
+	}
+	for _, c := range ours(slug, h) {
+		if strings.Contains(c.Body, "@"+stranger) {
+			report.found(&report.Uninvited, "comment %d on %s#%d speaks to a stranger: %q", c.ID, c.Repository, c.Number, c.Body)
 		}
 	}
 }

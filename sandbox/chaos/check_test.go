@@ -87,6 +87,10 @@ func TestEveryKindOfBrokenPromiseIsSeen(t *testing.T) {
 			twin.head = ""
 			comment(e, "<!-- sam:closing:t2 -->")
 		}, Report{DuplicateTasks: 1}},
+		{"a task that nobody asked for who may", func(e *evidence) {
+			e.records.tasks["t2"] = &record{id: "t2", state: "failed", project: 7, number: 2, comment: 300}
+		}, Report{Uninvited: 1}},
+		{"an answer to a stranger", func(e *evidence) { comment(e, "@eve, you may not ask.\n<!-- sam:reply:300 -->") }, Report{Uninvited: 1}},
 		{"a task that was made twice", func(e *evidence) { e.records.entries = append(e.records.entries, entry{"request", "t1"}) }, Report{DuplicateTasks: 1}},
 		{"two comments with one marker", func(e *evidence) { comment(e, "<!-- sam:closing:t1 -->") }, Report{DuplicateComments: 1}},
 		{"two pull requests of one thread", func(e *evidence) {
@@ -147,6 +151,7 @@ func TestWhatLooksLikeABrokenPromiseAndIsNoneIsNotCounted(t *testing.T) {
 			late := *e.records.tasks["t1"]
 			late.id, late.comment, late.head = "t2", 99, "c2"
 			e.records.tasks["t2"] = &late
+			e.asks = append(e.asks, asked{comment: 99, repository: "octo/hello", number: 1, words: "/sam log every request"})
 			e.records.entries = append(e.records.entries, entry{"request", "t2"}, entry{"started", "t2"}, entry{"result", "t2"})
 			e.history.Comments = append(e.history.Comments, github.PastComment{Repository: "octo/hello", Number: 1, App: app, Body: "<!-- sam:closing:t2 -->"})
 			e.history.Pushes = append(e.history.Pushes, github.PastPush{RepositoryID: 7, Ref: "refs/heads/sam/issue-1", Old: "c1", New: "c2"})
@@ -171,7 +176,7 @@ func TestWhatLooksLikeABrokenPromiseAndIsNoneIsNotCounted(t *testing.T) {
 func TestTheReportIsOneLineWithTheCountsThatArePromised(t *testing.T) {
 	got := line(t, &Report{Seed: 7, Faults: map[string]int{"kill_node": 3}, findings: []string{"not this"}})
 	want := `{"seed":7,"deliveries":0,"tasks":0,"faults":{"kill_node":3},"lost":0,"duplicate_tasks":0,"duplicate_comments":0,` +
-		`"duplicate_pull_requests":0,"stale_writes":0,"gaps":0,"unfinished":0}`
+		`"duplicate_pull_requests":0,"stale_writes":0,"gaps":0,"unfinished":0,"uninvited":0}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -12,7 +12,7 @@ type Report struct {
 	Tasks      int            `json:"tasks"`
 	Faults     map[string]int `json:"faults"` // how often each kind struck
 
-	// The last seven are 0 when every promise was kept.
+	// The last eight are 0 when every promise was kept.
 	Lost                  int `json:"lost"`                    // requests of a writer without a task or a closing comment
 	DuplicateTasks        int `json:"duplicate_tasks"`         // requests that made more than one task, or one task more than once
 	DuplicateComments     int `json:"duplicate_comments"`      // comments of ours beyond the first with one marker
@@ -20,6 +20,7 @@ type Report struct {
 	StaleWrites           int `json:"stale_writes"`            // writes of who was superseded, or who superseded a live holder
 	Gaps                  int `json:"gaps"`                    // numbers that are missing in a task's stream, or there twice
 	Unfinished            int `json:"unfinished"`              // tasks that are not final, and what is owed for them
+	Uninvited             int `json:"uninvited"`               // tasks that nobody asked for who may, and words to a stranger
 
 	findings []string
 }
@@ -35,7 +36,7 @@ func (r *Report) Findings() []string { return slices.Sorted(slices.Values(r.find
 
 // Kept reports whether every promise was kept.
 func (r *Report) Kept() bool {
-	return r.Lost+r.DuplicateTasks+r.DuplicateComments+r.DuplicatePullRequests+r.StaleWrites+r.Gaps+r.Unfinished == 0
+	return r.Lost+r.DuplicateTasks+r.DuplicateComments+r.DuplicatePullRequests+r.StaleWrites+r.Gaps+r.Unfinished+r.Uninvited == 0
 }
 
 // Saw reports whether the run shows that a protection was taken away, by what goes wrong without that one.

@@ -28,7 +28,7 @@ const (
 	pauseAtEnd     = "pause_at_the_end"
 )
 
-// pauseFor is longer than a runner's lease of 15 s.
+// pauseFor is longer than a runner's lease of 10 s.
 const pauseFor = 20 * time.Second
 
 // Between two acts of violence, on average: short runs strike faster, so that every kind has its turn twice, and long ones

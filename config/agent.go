@@ -21,12 +21,15 @@ type Agent struct {
 	Memory Bytes
 	CPUs   float64
 	PIDs   int // processes, threads too
-	Log    Log
+	// What one workspace may take of the disk, and what is to stay free on the disk of Dir.
+	Disk     Bytes
+	KeepFree Bytes
+	Log      Log
 }
 
 // AgentDefaults are the values of what a node's configuration leaves out.
 func AgentDefaults() Agent {
-	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Memory: 4 << 30, PIDs: 512, Log: Log{Level: "info", Format: "json"}}
+	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Memory: 4 << 30, PIDs: 512, Disk: 10 << 30, KeepFree: 2 << 30, Log: Log{Level: "info", Format: "json"}}
 }
 
 // LoadAgent reads a node's configuration as Load does a server's.
@@ -51,6 +54,8 @@ func (a *Agent) settings() []setting {
 		{key: "memory", value: &a.Memory},
 		{key: "cpus", value: &a.CPUs},
 		{key: "pids", value: &a.PIDs},
+		{key: "disk", value: &a.Disk},
+		{key: "keep_free", value: &a.KeepFree},
 		{key: "log.level", value: &a.Log.Level},
 		{key: "log.format", value: &a.Log.Format},
 	}
@@ -82,6 +87,12 @@ func (a *Agent) check() []Error {
 	if a.PIDs < leastPIDs || a.PIDs > mostPIDs {
 		wrong = append(wrong, Error{"pids", fmt.Sprintf("%d is not from %d to %d", a.PIDs, leastPIDs, mostPIDs)})
 	}
+	if a.Disk < leastDisk {
+		wrong = append(wrong, Error{"disk", fmt.Sprintf("%s is too little for a repository and what is built of it: give it %s or more", a.Disk, leastDisk)})
+	}
+	if a.KeepFree < leastFree {
+		wrong = append(wrong, Error{"keep_free", fmt.Sprintf("%s is too little for the node to go on with: give it %s or more", a.KeepFree, leastFree)})
+	}
 	return append(wrong, a.Log.check()...)
 }
 
@@ -92,4 +103,6 @@ const (
 	mostCPUs          = 1024
 	leastPIDs         = 64
 	mostPIDs          = 4 << 20
+	leastDisk   Bytes = 256 << 20
+	leastFree   Bytes = 64 << 20
 )

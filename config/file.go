@@ -58,6 +58,9 @@ func (f fileReader) read(key string, node ast.Node) error {
 	if table, ok := one.value.(*Prices); ok {
 		return f.prices(*table, key, node)
 	}
+	if table, ok := one.value.(*Repositories); ok {
+		return f.repositories(*table, key, node)
+	}
 	switch n := node.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return nil
@@ -81,7 +84,7 @@ func (f fileReader) read(key string, node ast.Node) error {
 		if !ok {
 			break
 		}
-		return f.list(list, key, n)
+		return f.list(list, key, one.file, n)
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode: // scalars to the library, and nothing that settings need
 	case ast.ScalarNode:
 		if !isSetting {
@@ -94,8 +97,8 @@ func (f fileReader) read(key string, node ast.Node) error {
 		if !set(one.value, text) {
 			return f.wrong(node, key, notKind(text, one.value))
 		}
-		if file, ok := one.value.(*string); ok && one.file && *file != "" && !filepath.IsAbs(*file) {
-			*file = filepath.Join(filepath.Dir(f.path), *file)
+		if file, ok := one.value.(*string); ok && one.file {
+			*file = f.beside(*file)
 		}
 		return nil
 	}
@@ -103,6 +106,14 @@ func (f fileReader) read(key string, node ast.Node) error {
 		return f.wrong(node, key, notKind("what stands here", one.value))
 	}
 	return f.wrong(node, key, "has keys of its own, and what stands here is none")
+}
+
+// beside is a path as seen from the configuration's folder.
+func (f fileReader) beside(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(f.path), path)
 }
 
 func (f fileReader) entry(section string, entry *ast.MappingValueNode) error {

@@ -6,15 +6,19 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// list reads a list of texts, which stands over the whole default.
-func (f fileReader) list(target *[]string, key string, node *ast.SequenceNode) error {
+// list reads a list of texts, or of files, which stands over the whole default.
+func (f fileReader) list(target *[]string, key string, files bool, node *ast.SequenceNode) error {
 	*target = nil
 	for _, item := range node.Values {
 		text, ok := item.(*ast.StringNode)
 		if !ok {
 			return f.wrong(item, key, notKind("what stands here", target))
 		}
-		*target = append(*target, text.Value)
+		value := text.Value
+		if files {
+			value = f.beside(value)
+		}
+		*target = append(*target, value)
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func set(target any, value string) bool {
 		*t, err = time.ParseDuration(value)
 	case *[]string:
 		*t = splitList(value)
-	case *Prices:
+	case *Prices, *Repositories:
 		return false
 	}
 	return err == nil
@@ -146,7 +146,7 @@ func notKind(text string, target any) string {
 		return text + " is no time: write a number and a unit, as in 90s, 20m or 24h"
 	case *[]string:
 		return text + " is not a list of texts"
-	case *Prices:
+	case *Prices, *Repositories:
 		return "is a table, which only the configuration's file can hold"
 	default:
 		return text + " is not a text"

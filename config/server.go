@@ -20,7 +20,11 @@ type Server struct {
 	Blob      Blob
 	Node      Node
 	Tasks     Tasks
-	Agent     string // the agent that new tasks are given to
+	Git       Git
+	Network   Network
+	Keys      Keys
+	Agent     string   // the agent that new tasks are given to
+	Agents    []string // others that a project's own file may choose
 	Model     Model
 	Log       Log
 }
@@ -78,6 +82,8 @@ type Node struct {
 type Model struct {
 	Anthropic Anthropic
 	Prices    Prices
+	// ServerTools are the tools of the model's servers that tasks may use: web_search, web_fetch. Each is a way out of a workspace.
+	ServerTools []string
 }
 
 // Anthropic is the Messages API, or what speaks it.
@@ -101,7 +107,9 @@ func Defaults() Server {
 		GitHub:    GitHub{APIURL: "https://api.github.com/", WebURL: "https://github.com"},
 		Redis:     Redis{Mode: "single", Address: "127.0.0.1:6379", Replicas: "auto"},
 		Node:      Node{Name: "local", Slots: 2},
-		Tasks:     Tasks{AtOnce: 100, OfAccount: 20, Place: 24 * time.Hour, Silence: 20 * time.Minute},
+		Tasks:     Tasks{AtOnce: 100, OfAccount: 20, Place: 24 * time.Hour, Silence: 20 * time.Minute, Keep: 180 * 24 * time.Hour},
+		Network:   defaultNetwork(),
+		Git:       defaultGit(),
 		Agent:     "demo",
 		Model:     Model{Anthropic: Anthropic{BaseURL: "https://api.anthropic.com"}, Prices: defaultPrices()},
 		Log:       Log{Level: "info", Format: "json"},
@@ -153,13 +161,27 @@ func (s *Server) settings() []setting {
 		{key: "tasks.of_account", value: &s.Tasks.OfAccount},
 		{key: "tasks.place", value: &s.Tasks.Place},
 		{key: "tasks.silence", value: &s.Tasks.Silence},
+		{key: "tasks.keep", value: &s.Tasks.Keep},
+		{key: "git.workflows", value: &s.Git.Workflows},
+		{key: "git.repositories", value: &s.Git.Repositories},
+		{key: "git.max_pack", value: &s.Git.MaxPack},
+		{key: "git.max_objects", value: &s.Git.MaxObjects},
 		{key: "node.name", value: &s.Node.Name},
 		{key: "node.slots", value: &s.Node.Slots},
 		{key: "node.token_file", value: &s.Node.TokenFile, file: true},
+		{key: "network.policy", value: &s.Network.Policy},
+		{key: "network.registries", value: &s.Network.Registries},
+		{key: "network.allow", value: &s.Network.Allow},
+		{key: "network.internal", value: &s.Network.Internal},
+		{key: "network.credentials_file", value: &s.Network.CredentialsFile, file: true},
+		{key: "keys.files", value: &s.Keys.Files, file: true},
+		{key: "keys.dir", value: &s.Keys.Dir, file: true},
 		{key: "agent", value: &s.Agent},
+		{key: "agents", value: &s.Agents},
 		{key: "model.anthropic.key_file", value: &s.Model.Anthropic.KeyFile, file: true},
 		{key: "model.anthropic.base_url", value: &s.Model.Anthropic.BaseURL},
 		{key: "model.prices", value: &s.Model.Prices},
+		{key: "model.server_tools", value: &s.Model.ServerTools},
 		{key: "log.level", value: &s.Log.Level},
 		{key: "log.format", value: &s.Log.Format},
 	}
@@ -214,8 +236,15 @@ func (s *Server) check() []Error {
 	if why := notAddress(s.Model.Anthropic.BaseURL); why != "" {
 		wrong("model.anthropic.base_url", why)
 	}
+	for _, tool := range s.Model.ServerTools {
+		if tool != "web_search" && tool != "web_fetch" {
+			wrong("model.server_tools", fmt.Sprintf("%q is none of web_search, web_fetch", tool))
+		}
+	}
 	all = append(all, s.Blob.check()...)
 	all = append(all, s.Tasks.check()...)
+	all = append(all, s.Git.check()...)
+	all = append(all, s.Network.check()...)
 	return append(all, s.Log.check()...)
 }
 

@@ -11,6 +11,7 @@ type Tasks struct {
 	OfAccount int           // the same, of one account
 	Place     time.Duration // how long a task looks for a node before it fails
 	Silence   time.Duration // how long an agent may give no sign before its attempt is lost
+	Keep      time.Duration // how long a task is kept after its end
 }
 
 func (t Tasks) check() []Error {
@@ -27,8 +28,14 @@ func (t Tasks) check() []Error {
 	if t.Silence < time.Minute {
 		wrong = append(wrong, Error{"tasks.silence", fmt.Sprintf("%s is less than a minute: an agent that thinks would be taken for a dead one", t.Silence)})
 	}
+	if t.Keep < leastKeep {
+		wrong = append(wrong, Error{"tasks.keep", fmt.Sprintf("%s is less than %s: what GitHub delivers late would find nothing", t.Keep, leastKeep)})
+	}
 	return wrong
 }
+
+// leastKeep is longer than GitHub's log of deliveries goes back, which SAM reads when Redis has lost data.
+const leastKeep = 7 * 24 * time.Hour
 
 // Blob says where what is too large for Redis is kept: in a directory, in a bucket of an S3, or, with neither, in Redis all
 // the same.

@@ -60,7 +60,12 @@ type stopped struct {
 	// keep: what the agent has committed is still pushed. An attempt that another one replaces, or that the gateway has
 	// forgotten, may push no more.
 	keep bool
+	// outcome is how the attempt then ended; empty is task.Stopped, on request.
+	outcome task.Outcome
 }
+
+// end is the attempt's own, for this reason.
+func (s *stopped) end() (task.Outcome, string) { return cmp.Or(s.outcome, task.Stopped), s.reason }
 
 func (s *stopped) Error() string { return s.reason }
 
@@ -92,7 +97,7 @@ func (n *Node) finish(ctx context.Context, a *attempt, end task.End) {
 		err := a.spool.append(finished(end))
 		switch {
 		case err == nil:
-			log.Info().Str("outcome", string(end.Outcome)).Str("reason", keepHead(end.Reason, 300)).Msg("attempt ended")
+			log.Info().Str("outcome", string(end.Outcome)).Str("reason", keepHead(a.spool.redacted(end.Reason), 300)).Msg("attempt ended")
 			return
 		case errors.Is(err, errDropped) || errors.Is(err, errEnded):
 			return
@@ -119,12 +124,15 @@ func (n *Node) outcome(ctx context.Context, a *attempt, earlier <-chan struct{})
 	end, err := n.steps(ctx, a)
 	var why *stopped
 	var given gaveUpError
+	var lost lostError
 	switch {
 	case err == nil:
 	case errors.As(context.Cause(ctx), &why):
-		end.Outcome, end.Reason = task.Stopped, why.reason
+		end.Outcome, end.Reason = why.end()
 	case errors.As(err, &given):
 		end.Outcome, end.Reason = task.GaveUp, given.Error()
+	case errors.As(err, &lost):
+		end.Outcome, end.Reason = task.Lost, lost.Error()
 	default:
 		end.Outcome, end.Reason = task.Died, sentence(err)
 	}
@@ -138,16 +146,22 @@ func (n *Node) steps(ctx context.Context, a *attempt) (task.End, error) {
 		unlock = a.parked.unlock
 	}
 	defer func() { unlock() }()
+	watched := func() {}
+	defer func() { watched() }()
+	watch := func() { watched = n.disk.watch(ctx, a.start.Thread, func(why *stopped) { a.stop(why) }) }
 	driver, err := n.drivers.find(a.start.Agent)
 	var workspace Workspace
 	var from heads
+	defer func() { from.giveBack() }()
 	if a.parked != nil {
+		watch()
 		var broken error
 		from = a.parked.record.heads()
+		from.back = n.mirrors.lent.lend(a.start.Repository)
 		workspace, broken = n.takeUp(ctx, a)
 		err = cmp.Or(err, broken)
 	} else {
-		if err := cmp.Or(err, n.isolates(driver)); err != nil {
+		if err := cmp.Or(err, n.isolates(driver), n.disk.room(ctx)); err != nil {
 			return task.End{}, err
 		}
 		if from, err = n.mirror(ctx, a); err != nil {
@@ -158,7 +172,14 @@ func (n *Node) steps(ctx context.Context, a *attempt) (task.End, error) {
 			unlock = func() {}
 			return task.End{}, err
 		}
+		watch()
 		workspace, err = n.workspace(ctx, a, driver, from, began)
+		if err != nil && workspace == nil && n.mirrors.distrust(ctx, from, a.start.Repository, err) {
+			if from, err = n.mirror(ctx, a); err != nil {
+				return task.End{}, err
+			}
+			workspace, err = n.workspace(ctx, a, driver, from, time.Now())
+		}
 	}
 	if workspace != nil {
 		defer func() { n.giveBack(ctx, a, workspace) }()
@@ -205,6 +226,19 @@ func (n *Node) workspace(ctx context.Context, a *attempt, driver Driver, from he
 	if err := a.spool.append(stepped(task.StepWorkspace, began, note)); err != nil {
 		return made, err
 	}
+	if e, ok := withheld(a.start); ok {
+		if err := a.spool.append(e); err != nil {
+			return made, err
+		}
+	}
+	if len(from.restore) > 0 {
+		if err := a.spool.append(from.restore.notice(a.start)); err != nil {
+			return made, err
+		}
+	}
+	if err := n.environment(ctx, a, made); err != nil {
+		return made, err
+	}
 	if made.Kind() == KindDocker {
 		return made, n.records.write(newRecord(a.start, from, a.spool.position()))
 	}
@@ -241,12 +275,13 @@ func (n *Node) giveBack(ctx context.Context, a *attempt, w Workspace) {
 
 // drive runs the agent in its workspace and pushes what it committed.
 func (n *Node) drive(ctx context.Context, a *attempt, driver Driver, w Workspace, from heads) task.End {
-	end, err := driver.Run(ctx, w, a.start, func(e task.Event) error { return a.emit(ctx, e) }, a.answers)
+	emit := func(e task.Event) error { return a.emit(ctx, e) }
+	end, err := driver.Run(ctx, &attentive{Workspace: withSecrets(w, a.start.Secrets), emit: emit}, a.start, emit, a.answers)
 	var why *stopped
 	switch {
 	case end.Outcome == task.Done: // even if it was about to be stopped
 	case errors.As(context.Cause(ctx), &why):
-		end.Outcome, end.Reason = task.Stopped, why.reason
+		end.Outcome, end.Reason = why.end()
 	case err != nil:
 		end.Outcome, end.Reason = task.Died, sentence(err)
 	case end.Outcome == "":

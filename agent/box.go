@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/docker/docker/api/types/container"
@@ -18,6 +19,19 @@ type box struct {
 	tree, home   string
 	objects      string // of the mirror, which the tree borrows; seen at the same path
 	run          runFolder
+	environment  *environment // nil: the node's default one
+	as           *boxOwner    // nil: the environment's user
+}
+
+// owner is the container's user, to whom what it may write belongs.
+func (b box) owner() boxOwner {
+	switch {
+	case b.as != nil:
+		return *b.as
+	case b.environment != nil:
+		return b.environment.owner
+	}
+	return boxOwner{uid: boxUser(), gid: boxUser()}
 }
 
 // Where a container has what is mounted.
@@ -37,7 +51,8 @@ func boxUser() int {
 	return 1000
 }
 
-// allowed is the list of what a container is given. Nothing in it comes from a repository.
+// allowed is the list of what a container is given. Of a repository come its image, its user, its environment and where the
+// tree is mounted, as devcontainer.go has checked them, and nothing else.
 func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 	bind := func(from, to string, readOnly bool) mount.Mount {
 		return mount.Mount{
@@ -47,19 +62,28 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 	}
 	files := openFiles()
 	no := false
-	user := strconv.Itoa(boxUser())
+	owner, folder := b.owner(), boxTree
 	config := &container.Config{
-		Image: e.image, Hostname: "workspace", User: user + ":" + user, WorkingDir: "/",
+		Image: e.image, Hostname: "workspace", User: strconv.Itoa(owner.uid) + ":" + strconv.Itoa(owner.gid), WorkingDir: "/",
 		Entrypoint:  []string{boxSam, "shim"},
 		Cmd:         []string{},
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		Labels: map[string]string{
 			labelNode: e.node, labelFolder: e.folder, labelThread: b.thread,
-			labelTask: b.task, labelEpoch: strconv.FormatInt(b.epoch, 10),
+			labelTask: b.task, labelEpoch: strconv.FormatInt(b.epoch, 10), labelEnvironment: "",
 		},
 	}
 	if e.owner != "" {
 		config.Labels[labelOwner] = e.owner
+	}
+	if m := b.environment; m != nil {
+		config.Image, config.Env, folder = m.image, m.fixed, m.folder
+		config.Labels[labelEnvironment] = m.remembered()
+		for _, name := range m.labels { // an image's own are no word of SAM's
+			if _, ours := config.Labels[name]; !ours && strings.HasPrefix(name, labelPrefix) {
+				config.Labels[name] = ""
+			}
+		}
 	}
 	host := &container.HostConfig{
 		NetworkMode: "none", IpcMode: "private",
@@ -72,18 +96,20 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 		Tmpfs:     map[string]string{"/tmp": "rw,exec,nosuid,nodev,mode=1777,size=" + strconv.Itoa(tmpSize)},
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "64k", "max-file": "1"}},
 		Mounts: []mount.Mount{
-			bind(b.tree, boxTree, false),
-			bind(b.home, boxHome, false),
 			bind(b.run.shim(), shim.Folder, false),
 			bind(b.run.node(), shim.NodeFolder, true),
 			bind(e.sam, boxSam, true),
 			bind(e.agents, boxAgents, true),
 		},
 	}
-	if e.sudo {
+	if e.sudo || b.environment != nil && owner.uid == 0 {
 		host.CapAdd = sudoCapabilities()
-	} else {
+	}
+	if !e.sudo {
 		host.SecurityOpt = []string{"no-new-privileges"}
+	}
+	if b.tree != "" {
+		host.Mounts = append(host.Mounts, bind(b.tree, folder, false), bind(b.home, boxHome, false))
 	}
 	if b.objects != "" {
 		host.Mounts = append(host.Mounts, bind(b.objects, b.objects, true))

@@ -87,7 +87,7 @@ func (d claudeDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit f
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var refused error // of emit
-	input := newAgentInput(prompt)
+	input := newAgentInput(prompt, cancel)
 	defer input.close()
 	var turn sync.Mutex // of who changes the talk: its output, or an answer
 	var watch *claudeWatch
@@ -166,6 +166,8 @@ func (d claudeDriver) outcome(outer, ctx context.Context, talk *claudeTalk, exit
 		return task.End{}, context.Cause(outer)
 	case errors.As(context.Cause(ctx), &silent):
 		return task.End{Outcome: task.Died, Reason: silent.Error()}, nil
+	case errors.Is(context.Cause(ctx), errDeafAgent):
+		return task.End{Outcome: task.Died, Reason: "Claude Code asked and asked, and read none of the answers, so it was ended. Ask again; if it happens again, this is a bug in Claude Code or in SAM."}, nil
 	case talk.end != nil:
 		return *talk.end, nil
 	case talk.lines == 0 && exit.Code == 127 && strings.Contains(words.String(), "not found"):

@@ -56,7 +56,7 @@ func (d demoDriver) Run(ctx context.Context, w Workspace, s wire.Start, emit fun
 	if err != nil {
 		return task.End{}, fmt.Errorf("tell the demo agent: %w", err)
 	}
-	in := newAgentInput(input)
+	in := newAgentInput(input, cancel)
 	defer in.close()
 	replies := newReplies(in.send, given, func() {})
 	defer replies.close()

@@ -29,11 +29,15 @@
 //
 //	<dir>/lock                          held while a node runs: two never share a folder
 //	<dir>/spools/<task>.<epoch>.jsonl   events of an attempt
-//	<dir>/mirrors/<repository>.git      bare, only the branches that tasks needed
+//	<dir>/mirrors/<repository>.git      bare, only the branches that tasks needed, under refs/fetched
 //	<dir>/workspaces/<thread>           the working tree; .home is its HOME, .kept-<n> are ones with unpushed work
 //	<dir>/workspaces/<thread>.pushed    says that all work in the tree is pushed
+//	<dir>/workspaces/<thread>.used      when it was used last, and whose mirror it borrows from
 //	<dir>/attempts/<task>.<epoch>.json  what is needed to go on with an attempt in a container
 //	<dir>/run/<thread>                  sockets of a container: shim is its own, node the node's
+//	<dir>/run/<thread>.build            what a build of the thread's environment needs, while it runs
+//	<dir>/environments/<thread>.log     what the last build and the commands of its environment printed
+//	<dir>/features                      features of devcontainers that the operator put there
 //	<dir>/agents                        installed agents, read-only in containers
 //	<dir>/home                          empty: HOME of the git that runs outside of workspaces
 //

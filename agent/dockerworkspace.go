@@ -22,6 +22,12 @@ type dockerWorkspace struct {
 	forward *forward // nil: no way to the gateway
 	wait    patience
 	ending  <-chan struct{} // closed when sam node ends: programs with a key then go on
+	waiting *box            // until it is up: what it is made for, when the tree says in which environment
+	folder  string          // where the tree is; empty: boxTree
+	dir     string          // where the agent begins; empty: folder
+	trash   string          // an image that goes with it
+	// attached: another process of the node has made it
+	attached bool
 }
 
 func (w *dockerWorkspace) Kind() string   { return KindDocker }
@@ -41,6 +47,11 @@ const startWithin = 30 * time.Second
 func (w *dockerWorkspace) up(ctx context.Context, b box) error {
 	if err := w.run.make(); err != nil {
 		return err
+	}
+	if owner := b.owner(); owner.uid != boxUser() {
+		if err := giveTree(w.run.shim(), owner); err != nil {
+			return err
+		}
 	}
 	id, err := w.engine.create(ctx, b)
 	if err != nil {
@@ -122,7 +133,7 @@ func (w *dockerWorkspace) Exec(ctx context.Context, cmd Command) (Exit, error) {
 
 func (w *dockerWorkspace) begin(ctx context.Context, key string, cmd Command) error {
 	_, err := w.shim.start(ctx, key, shim.Program{
-		Args: cmd.Args, Env: append(append([]string{}, w.env...), cmd.Env...), Dir: boxTree, Input: cmd.Stdin != nil,
+		Args: cmd.Args, Env: append(append([]string{}, w.env...), cmd.Env...), Dir: w.begins(key), Input: cmd.Stdin != nil,
 	})
 	var refusal *shimRefusedError
 	switch {
@@ -224,6 +235,9 @@ func (w *dockerWorkspace) tidy(ctx context.Context, key string, agent bool) {
 func (w *dockerWorkspace) Close(ctx context.Context) error {
 	w.shim.close()
 	failed := []error{w.engine.remove(ctx, w.id)}
+	if w.trash != "" {
+		w.engine.discard(ctx, w.trash)
+	}
 	if w.forward != nil {
 		failed = append(failed, w.forward.close(ctx))
 	}

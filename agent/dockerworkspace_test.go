@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"sam/agent/shim"
 )
 
 func TestAProgramInAContainerRunsAsItDoesInAProcess(t *testing.T) {
@@ -81,20 +79,3 @@ func TestStoppedMeansThatNothingOfTheAgentIsLeft(t *testing.T) {
 		})
 	}
 }
-
-func TestAnAgentThatPrintsWithoutEndIsEndedAndSaysSo(t *testing.T) {
-	t.Parallel()
-	w := docker(t).workspace(t)
-	var count counter
-	_, err := w.Exec(t.Context(), Command{Args: []string{"sh", "-c", "exec head -c 1000000000 /dev/zero"}, Key: agentKey, Stdout: &count})
-	if err == nil || !strings.Contains(err.Error(), "printed more than 256 MiB") {
-		t.Errorf("got %v", err)
-	}
-	if count != shim.MaxOutput {
-		t.Errorf("%d bytes came", count)
-	}
-}
-
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }

@@ -2,11 +2,10 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -18,7 +17,7 @@ import (
 // makeDocker makes the workspace of an attempt as a container. The tree is written while the container starts.
 func (w *workspaces) makeDocker(ctx context.Context, s wire.Start, from heads) (_ Workspace, note string, err error) {
 	tree, home := w.tree(s.Thread), w.home(s.Thread)
-	if err := errors.Join(os.MkdirAll(home, 0o700), give(home)); err != nil {
+	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, "", fmt.Errorf("make the workspace's home: %w", err)
 	}
 	if note, err = w.clear(tree, func() bool { return w.preciousInDocker(ctx, s, from) }); err != nil {
@@ -33,13 +32,23 @@ func (w *workspaces) makeDocker(ctx context.Context, s wire.Start, from heads) (
 			_ = made.Close(context.WithoutCancel(ctx))
 		}
 	}()
+	if w.hasDevcontainer(ctx, s, from) { // which the tree tells; Node.environment goes on
+		if err := w.clone(ctx, s, tree, from, made.Broker()+wire.GitPath+s.Task); err != nil {
+			return nil, "", fmt.Errorf("make workspace: %w", err)
+		}
+		made.waiting = &b
+		return made, note, nil
+	}
+	if err := giveHome(home, b.owner()); err != nil {
+		return nil, "", err
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error { return made.up(inner, b) })
 	group.Go(func() error {
 		if err := w.clone(inner, s, tree, from, made.Broker()+wire.GitPath+s.Task); err != nil {
 			return fmt.Errorf("make workspace: %w", err)
 		}
-		return giveAll(tree)
+		return giveTree(tree, b.owner())
 	})
 	if err := group.Wait(); err != nil {
 		if ctx.Err() != nil {
@@ -55,7 +64,7 @@ func (w *workspaces) container(s wire.Start, from heads) (*dockerWorkspace, box)
 	run := runFolder(filepath.Join(w.runs, s.Thread))
 	made := &dockerWorkspace{
 		engine: w.engine, id: w.engine.name(s.Thread), shim: newShimClient(run), run: run, ending: w.ending,
-		env:  append(boxEnvironment(), workspaceGit(s, "http://"+shim.Listen+"/").env()...),
+		env:  slices.Concat(boxEnvironment(), workspaceGit(s, "http://"+shim.Listen+"/").env(), proxyEnvironment(s, shim.Listen)),
 		wait: patience{interrupt: waitInterrupt, terminate: waitTerminate},
 	}
 	return made, box{
@@ -66,11 +75,20 @@ func (w *workspaces) container(s wire.Start, from heads) (*dockerWorkspace, box)
 
 // connect opens the workspace's way to the gateway.
 func (w *workspaces) connect(ctx context.Context, made *dockerWorkspace, s wire.Start) error {
+	if made.attached {
+		if err := made.recall(ctx); err != nil {
+			return err
+		}
+	}
+	out, err := w.egress(s)
+	if err != nil {
+		return err
+	}
 	listener, err := made.run.listen(ctx)
 	if err != nil {
 		return err
 	}
-	made.forward = forwardOn(ctx, listener, shim.Listen, w.gateway, s.Task, s.Token)
+	made.forward = forwardOn(ctx, listener, shim.Listen, w.gateway, s.Task, s.Token, out)
 	return nil
 }
 
@@ -78,27 +96,17 @@ func (w *workspaces) connect(ctx context.Context, made *dockerWorkspace, s wire.
 // connected yet.
 func (w *workspaces) attach(s wire.Start, from heads, id string) *dockerWorkspace {
 	made, _ := w.container(s, from)
-	made.id = id
+	made.id, made.attached = id, true
 	return made
-}
-
-// giveAll gives a tree that only the node has written to the container's user.
-func giveAll(tree string) error {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	return filepath.WalkDir(tree, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return fmt.Errorf("give the workspace its files: %w", err)
-		}
-		return give(path)
-	})
 }
 
 // preciousInDocker starts a container for an earlier tree, to ask git there: its configuration is the agent's.
 func (w *workspaces) preciousInDocker(ctx context.Context, s wire.Start, from heads) bool {
 	made, b := w.container(s, from)
 	made.env = boxEnvironment()
+	if owner, err := ownerOfFolder(b.tree); err == nil && os.Getuid() == 0 {
+		b.as = &owner // else git would not trust what is another's
+	}
 	defer func() { _ = made.Close(context.WithoutCancel(ctx)) }()
 	return made.up(ctx, b) != nil || precious(ctx, made)
 }
@@ -106,9 +114,9 @@ func (w *workspaces) preciousInDocker(ctx context.Context, s wire.Start, from he
 // settle closes the workspace of an attempt that is over. What git says of the tree is asked while the container is there,
 // and noted beside the tree: the next attempt then need not start a container to ask.
 func (w *workspaces) settle(ctx context.Context, s wire.Start, made Workspace) {
-	if made.Kind() == KindDocker {
+	if box, ok := made.(*dockerWorkspace); ok {
 		limited, cancel := context.WithTimeout(ctx, engineAnswers)
-		if !precious(limited, made) {
+		if box.waiting != nil || !precious(limited, made) { // nothing ran in one that waits
 			if err := os.WriteFile(w.tree(s.Thread)+pushedSuffix, nil, 0o600); err != nil {
 				zerolog.Ctx(ctx).Warn().Err(err).Msg("that the workspace's work is pushed is not noted")
 			}

@@ -30,12 +30,15 @@ const (
 // What a container is labelled with. A node removes only what bears its name and its folder, and what bears an owner that
 // is gone.
 const (
+	labelPrefix = "sam."
 	labelNode   = "sam.node"
 	labelFolder = "sam.folder"
 	labelThread = "sam.thread"
 	labelTask   = "sam.task"
 	labelEpoch  = "sam.epoch"
 	labelOwner  = "sam.owner" // of a transient node's alone: the process that it goes with
+	// labelEnvironment is what another process of the node needs to go on in a container that a repository has furnished.
+	labelEnvironment = "sam.environment"
 )
 
 // engineAnswers bounds how long the engine may take to answer a simple question.
@@ -54,6 +57,9 @@ type engine struct {
 	owner     string // empty: containers wait for the next process of the node
 	sam       string // path of the sam binary on the node
 	agents    string
+	limit     time.Duration // of making an environment; not positive for environmentLimit
+	accounts  accounts
+	groups    cgroups
 }
 
 // openEngine finds the engine at an address, or where the environment says, and asks whether it answers.
@@ -83,13 +89,14 @@ func (e *engine) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the container engine what it has: %w", err)
 	}
+	e.groups = cgroupsOf(info)
 	if e.cpus <= 0 {
 		e.cpus = min(defaultCPUs, float64(info.NCPU))
 	}
 	if e.cpus > float64(info.NCPU) {
 		return fmt.Errorf("a container is to have %g processors and the machine has %d: lower cpus in the node's configuration", e.cpus, info.NCPU)
 	}
-	return nil
+	return e.sweepImages(ctx)
 }
 
 // name is that of a thread's container: it has one at a time.
@@ -111,7 +118,7 @@ func (e *engine) create(ctx context.Context, b box) (id string, err error) {
 		}
 		err = attempt()
 	}
-	if errdefs.IsNotFound(err) {
+	if errdefs.IsNotFound(err) && b.environment == nil {
 		if err := e.pull(ctx); err != nil {
 			return "", err
 		}

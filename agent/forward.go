@@ -15,30 +15,32 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sam/agent/egress"
 	"sam/agent/wire"
 )
 
-// forward is the one way out of a workspace: it carries its git and its agent's model requests to the gateway's brokers,
-// and nothing else. The workspace shows the task's token; towards the gateway that moves into a header of its own, beside
+// forward is the one way out of a workspace: it carries its git and its agent's model requests to the gateway's brokers, and
+// what the network's policy admits to the internet (package egress). The workspace shows the task's token; towards the gateway that moves into a header of its own, beside
 // the node's credential, which the workspace never sees.
 type forward struct {
 	address string // host and port, as programs in the workspace reach it
 	task    string
 	server  *http.Server
+	proxy   *egress.Proxy
 	served  chan struct{}
 }
 
 // startForward listens on a loopback port of the node's until close.
-func startForward(ctx context.Context, gateway *gatewayClient, task, token string) (*forward, error) {
+func startForward(ctx context.Context, gateway *gatewayClient, task, token string, out egress.Options) (*forward, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the workspace: %w", err)
 	}
-	return forwardOn(ctx, listener, listener.Addr().String(), gateway, task, token), nil
+	return forwardOn(ctx, listener, listener.Addr().String(), gateway, task, token, out), nil
 }
 
 // forwardOn serves a listener until close, which closes it. address is what programs in the workspace dial.
-func forwardOn(ctx context.Context, listener net.Listener, address string, gateway *gatewayClient, task, token string) *forward {
+func forwardOn(ctx context.Context, listener net.Listener, address string, gateway *gatewayClient, task, token string, out egress.Options) *forward {
 	log := zerolog.Ctx(ctx)
 	quiet := stdlog.New(log, "", 0)
 	proxy := &httputil.ReverseProxy{
@@ -64,16 +66,17 @@ func forwardOn(ctx context.Context, listener net.Listener, address string, gatew
 			http.Error(w, "sam node cannot reach its gateway", http.StatusBadGateway)
 		},
 	}
-	f := &forward{address: address, task: task, served: make(chan struct{})}
+	out.Log = quiet
+	f := &forward{address: address, task: task, proxy: egress.New(out), served: make(chan struct{})}
 	f.server = &http.Server{
-		Handler:           f.only(token, proxy),
+		Handler:           proxied(token, f.proxy, privately(task, token, out.Rules.Policy, proxy, f.only(token, proxy))),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          quiet,
 	}
 	go func() {
 		defer close(f.served)
-		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := f.server.Serve(newLimited(listener, maxForwarded)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error().Err(err).Msg("the workspace's way to the gateway broke")
 		}
 	}()
@@ -114,8 +117,9 @@ func shown(r *http.Request) string {
 	return token
 }
 
-// close stops listening, gives what is under way a moment, and waits for the listener to have ended.
+// close stops listening, gives what is under way to the gateway a moment, and waits for everything to have ended.
 func (f *forward) close(ctx context.Context) error {
+	f.proxy.Close()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	err := f.server.Shutdown(ctx)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sam/agent/egress"
 	"sam/agent/wire"
 )
 
@@ -26,7 +27,7 @@ func TestTheForwarderCarriesTheTasksOwnGitAndModelAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken)
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, egress.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestAGatewayThatIsAwayIsABadGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken)
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, egress.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

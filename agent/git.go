@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -55,10 +56,26 @@ func (e *commandError) Error() string {
 // run runs a git command in dir and returns what it printed. The error of a git that failed is a *commandError; secret is
 // struck from it, should a server repeat it.
 func (g git) run(ctx context.Context, dir string, config gitConfig, secret string, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := g.runTo(ctx, dir, config, nil, &out, args...)
+	var failed *commandError
+	if secret != "" && errors.As(err, &failed) {
+		failed.words = strings.ReplaceAll(failed.words, secret, "***")
+	}
+	return out.String(), err
+}
+
+// runTo runs a git command in dir. A writer that fails ends it.
+func (g git) runTo(ctx context.Context, dir string, config gitConfig, stdin io.Reader, stdout io.Writer, args ...string) error {
 	config = append(gitConfig{
 		{"core.hooksPath", "/dev/null"},
 		{"core.fsmonitor", "false"},
-		{"gc.auto", "0"}, // workspaces borrow objects that a collection would take for garbage
+		{"core.attributesFile", "/dev/null"},
+		{"core.protectHFS", "true"}, // refuses more spellings of .git than this file system takes for one
+		{"core.protectNTFS", "true"},
+		{"submodule.recurse", "false"},
+		{"checkout.workers", "0"}, // as many as there are processors
+		{"gc.auto", "0"},          // workspaces borrow objects that a collection would take for garbage
 		{"maintenance.auto", "false"},
 		{"protocol.allow", "never"},
 		{"protocol.http.allow", "always"},
@@ -67,29 +84,24 @@ func (g git) run(ctx context.Context, dir string, config gitConfig, secret strin
 		{"http.lowSpeedTime", "60"},
 	}, config...)
 	env := append(g.environment(), config.env()...)
-	var out bytes.Buffer
 	words := &tail{max: 4 << 10}
-	exit, err := run(ctx, dir, env, Command{Args: append([]string{"git"}, args...), Stdout: &out, Stderr: words}, gitWait)
+	exit, err := run(ctx, dir, env, Command{Args: append([]string{"git"}, args...), Stdin: stdin, Stdout: stdout, Stderr: words}, gitWait)
 	switch {
 	case err != nil:
-		return "", err
+		return err
 	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	case exit != Exit{}:
-		said := words.lastLines(6)
-		if secret != "" {
-			said = strings.ReplaceAll(said, secret, "***")
-		}
-		return "", &commandError{what: "git " + args[0], words: said, exit: exit}
+		return &commandError{what: "git " + args[0], words: words.lastLines(6), exit: exit}
 	}
-	return out.String(), nil
+	return nil
 }
 
 // environment has what reaching a server may need of the node's own, and nothing else.
 func (g git) environment() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + g.home, "LC_ALL=C.UTF-8",
-		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
 	}
 	for _, name := range []string{
 		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",

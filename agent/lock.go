@@ -35,19 +35,36 @@ func (l *locks) lock(ctx context.Context, name string) (unlock func(), err error
 	one.users++
 	l.mu.Unlock()
 
-	leave := func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if one.users--; one.users == 0 {
-			delete(l.held, name)
-		}
-	}
 	select {
 	case one.turn <- struct{}{}:
-		return func() { <-one.turn; leave() }, nil
+		return func() { <-one.turn; l.leave(name, one) }, nil
 	case <-ctx.Done():
-		leave()
+		l.leave(name, one)
 		return nil, context.Cause(ctx)
+	}
+}
+
+// try locks the name if nobody holds it or waits for it.
+func (l *locks) try(name string) (unlock func(), locked bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[name] != nil {
+		return nil, false
+	}
+	if l.held == nil {
+		l.held = map[string]*namedLock{}
+	}
+	one := &namedLock{users: 1, turn: make(chan struct{}, 1)}
+	one.turn <- struct{}{}
+	l.held[name] = one
+	return func() { <-one.turn; l.leave(name, one) }, true
+}
+
+func (l *locks) leave(name string, one *namedLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one.users--; one.users == 0 {
+		delete(l.held, name)
 	}
 }
 

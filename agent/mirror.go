@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"sam/agent/wire"
 )
 
@@ -20,12 +24,15 @@ type gaveUpError string
 
 func (g gaveUpError) Error() string { return string(g) }
 
-// mirrors are this node's bare copies of repositories, one for each, holding the branches that tasks needed.
+// mirrors are this node's bare copies of repositories, one for each, holding the branches that tasks needed. Nobody but
+// this room's git writes to them: workspaces borrow their objects read-only, and what a task pushes goes to the server and
+// comes back from there. So no ref in a mirror is any other than one that was fetched.
 type mirrors struct {
 	dir     string
 	git     git
 	locks   locks // one fetch at a time in each
 	fetched fetched
+	lent    lent // to attempts
 }
 
 // heads are the commits that a workspace is made from: branch if the server has it, base otherwise. Either may be empty.
@@ -33,20 +40,45 @@ type heads struct {
 	mirror string // path of the mirror
 	base   string
 	branch string
+
+	restore restoration // how the tree is to differ from the branch
+	back    func()      // gives the mirror back, when it is not nil. It may be called twice
 }
 
-// fetch brings the mirror of s's repository up to what the server has of the task's two branches. The error is a gaveUpError
-// when there is nothing to start from.
+func (h heads) giveBack() {
+	if h.back != nil {
+		h.back()
+	}
+}
+
+// fetch brings the mirror of s's repository up to what the server has of the task's two branches, and lends it. The error is
+// a gaveUpError when there is nothing to start from, or nothing that can be checked out.
 func (m *mirrors) fetch(ctx context.Context, s wire.Start, token string) (heads, error) {
 	if err := fetchable(s); err != nil {
 		return heads{}, err
 	}
-	unlock, err := m.locks.lock(ctx, strconv.FormatInt(s.Repository, 10))
+	unlock, err := m.locks.lock(ctx, mirrorName(s.Repository))
 	if err != nil {
 		return heads{}, err
 	}
 	defer unlock()
-	path := filepath.Join(m.dir, strconv.FormatInt(s.Repository, 10)+".git")
+	found, err := m.fetchInto(ctx, s, token)
+	if m.damaged(err) && m.lent.count(s.Repository) == 0 {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("repository", s.FullName).Msg("the mirror is damaged: it is thrown away and fetched again")
+		if err := m.discard(s.Repository); err != nil {
+			return heads{}, err
+		}
+		found, err = m.fetchInto(ctx, s, token)
+	}
+	if err != nil {
+		return heads{}, err
+	}
+	found.back = m.lent.lend(s.Repository)
+	return found, nil
+}
+
+func (m *mirrors) fetchInto(ctx context.Context, s wire.Start, token string) (heads, error) {
+	path := m.path(s.Repository)
 	if err := m.create(ctx, path); err != nil {
 		return heads{}, err
 	}
@@ -59,13 +91,28 @@ func (m *mirrors) fetch(ctx context.Context, s wire.Start, token string) (heads,
 	if found.base == "" && found.branch == "" {
 		return heads{}, m.nothingToStartFrom(ctx, path, config, token, s)
 	}
-	return found, m.update(ctx, path, config, token, s, theirs)
+	if err := m.update(ctx, path, config, token, s, theirs); err != nil {
+		return heads{}, err
+	}
+	found.restore, err = m.survey(ctx, s, found)
+	return found, err
 }
+
+func mirrorName(repository int64) string { return strconv.FormatInt(repository, 10) }
+
+func (m *mirrors) path(repository int64) string {
+	return filepath.Join(m.dir, mirrorName(repository)+mirrorSuffix)
+}
+
+const mirrorSuffix = ".git"
 
 func headRef(branch string) string { return "refs/heads/" + branch }
 
 // fetchable checks what will name files, refs and servers.
 func fetchable(s wire.Start) error {
+	if s.Base == "" {
+		return gaveUpError(fmt.Sprintf("The repository %s has no default branch: there is nothing to start from. Push a first commit, or set one in the repository's settings, then ask again.", s.FullName))
+	}
 	if !safeBranch(s.Base) || !safeBranch(s.Branch) {
 		return fmt.Errorf("the branch names %q and %q cannot be used", s.Base, s.Branch)
 	}
@@ -77,11 +124,21 @@ func fetchable(s wire.Start) error {
 }
 
 func (m *mirrors) create(ctx context.Context, path string) error {
-	if _, err := os.Stat(filepath.Join(path, "HEAD")); err == nil {
-		return nil
+	head := filepath.Join(path, "HEAD")
+	if _, err := os.Stat(head); err == nil {
+		return m.used(head)
 	}
 	if _, err := m.git.run(ctx, m.dir, nil, "", "init", "--quiet", "--bare", "--template=", path); err != nil {
 		return fmt.Errorf("create mirror: %w", err)
+	}
+	return nil
+}
+
+// used notes that the mirror is of use, by the time of its HEAD, which nothing else touches.
+func (*mirrors) used(head string) error {
+	now := time.Now()
+	if err := os.Chtimes(head, now, now); err != nil {
+		return fmt.Errorf("note that the mirror is used: %w", err)
 	}
 	return nil
 }
@@ -126,7 +183,7 @@ func (m *mirrors) update(ctx context.Context, path string, config gitConfig, tok
 	for _, ref := range []string{headRef(s.Base), headRef(s.Branch)} {
 		if commit := theirs[ref]; commit != "" && commit != fetched[ref] && !slices.Contains(lacking, ref) {
 			lacking = append(lacking, ref)
-			args = append(args, "+"+ref+":"+ref)
+			args = append(args, "+"+ref+":"+keptRef(ref))
 		}
 	}
 	if len(lacking) == 0 {
@@ -139,6 +196,13 @@ func (m *mirrors) update(ctx context.Context, path string, config gitConfig, tok
 		fetched[ref] = theirs[ref]
 	}
 	return nil
+}
+
+// keptRef is what a mirror calls a ref of the server's. Its own name would not do: sam/x may be gone on the server when sam/x/y
+// comes, and one is a file where the other is a folder.
+func keptRef(ref string) string {
+	sum := sha256.Sum256([]byte(ref))
+	return "refs/fetched/" + hex.EncodeToString(sum[:16])
 }
 
 // fetched is what this process has fetched into each mirror: commits by ref. A mirror's own map is guarded by its lock.
@@ -159,6 +223,12 @@ func (f *fetched) of(mirror string) map[string]string {
 	return f.mirrors[mirror]
 }
 
+func (f *fetched) forget(mirror string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.mirrors, mirror)
+}
+
 // persist tries again after a short while, a few times, when a server did not answer in order.
 func (m *mirrors) persist(ctx context.Context, path string, config gitConfig, token string, args ...string) (out string, err error) {
 	err = retry(ctx, []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, passes, func() error {
@@ -176,7 +246,7 @@ func (m *mirrors) held() []int64 {
 	}
 	var found []int64
 	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), ".git")
+		name, ok := strings.CutSuffix(entry.Name(), mirrorSuffix)
 		if id, err := strconv.ParseInt(name, 10, 64); ok && err == nil {
 			found = append(found, id)
 		}

@@ -41,10 +41,14 @@ type Options struct {
 	Memory            int64   // of a container, in bytes; 4 GiB when not positive
 	CPUs              float64 // of a container; 2, or what the machine has, when not positive
 	Processes         int64   // that a container may have at once, threads too; 512 when not positive
+	Disk              int64   // that one workspace may take, in bytes; 10 GiB when not positive
+	KeepFree          int64   // that is to stay free on the disk of Dir, in bytes; 2 GiB when not positive
 	Sudo              bool    // the agent may become its container's root, where the image has sudo
 	// Transient says that Dir goes with this process: then containers do not wait for the next one, there is none. Run
 	// removes them at its end, and should this process be killed, the next node that starts on the machine does.
 	Transient bool
+
+	environmentLimit time.Duration // of making an environment; environmentLimit when not positive
 }
 
 // WorkspaceAuto lets the node find out which kind of workspace it can make.
@@ -58,6 +62,7 @@ type Node struct {
 	workspaces *workspaces
 	drivers    drivers
 	records    *records
+	disk       *disk
 	pace       pace
 
 	parked map[wire.Ref]*parked // by Run before the first link, then by the link alone
@@ -108,7 +113,7 @@ func New(o Options) (*Node, error) {
 		}
 	}
 	outside := git{home: folder("home")}
-	return &Node{
+	n := &Node{
 		options: o,
 		gateway: gateway,
 		mirrors: &mirrors{dir: folder("mirrors"), git: outside},
@@ -122,7 +127,12 @@ func New(o Options) (*Node, error) {
 		pace:    usualPace(),
 		running: map[string]*attempt{},
 		seen:    map[string]int64{},
-	}, nil
+	}
+	n.disk = &disk{
+		workspaces: n.workspaces, limit: o.Disk, keep: o.KeepFree, relieve: n.sweep,
+		space: func() (int64, float64, error) { return space(o.Dir) },
+	}
+	return n, nil
 }
 
 // settle checks what kind of workspace is asked for, and fills in what is not said about containers.
@@ -143,6 +153,12 @@ func (o *Options) settle() error {
 	if o.Processes <= 0 {
 		o.Processes = defaultProcesses
 	}
+	if o.Disk <= 0 {
+		o.Disk = defaultDisk
+	}
+	if o.KeepFree <= 0 {
+		o.KeepFree = defaultKeepFree
+	}
 	return nil
 }
 
@@ -161,6 +177,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	defer n.spools.close()
+	n.workspaces.spools = n.spools
 	for _, left := range n.spools.list() {
 		n.seen[left.ref.Task] = max(n.seen[left.ref.Task], left.ref.Epoch)
 	}
@@ -177,6 +194,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	log.Info().Str("gateway", n.options.Gateway).Int("slots", n.options.Slots).Int("spools", len(n.spools.refs())).
 		Str("workspace", n.workspaces.kind).Int("parked", len(n.parked)).Msg("node started")
+	n.work.Go(func() { n.disk.tend(ctx) })
+	n.work.Go(func() { n.tidy(ctx) })
 	n.keepLink(ctx)
 	n.work.Wait()
 	if n.options.Transient {
@@ -234,6 +253,7 @@ func (n *Node) take(ctx context.Context, s wire.Start) error {
 func (n *Node) begin(ctx context.Context, a *attempt, earlier <-chan struct{}) {
 	ctx, stop := context.WithCancelCause(ctx)
 	a.stop, a.ended = stop, make(chan struct{})
+	a.spool.hide(a.start.Secrets)
 	var before map[string]string
 	if a.parked != nil {
 		before = a.parked.record.Answers

@@ -40,6 +40,7 @@ func (n *Node) equip(ctx context.Context) error {
 		client: client, image: n.options.Image, sudo: n.options.Sudo,
 		memory: n.options.Memory, cpus: n.options.CPUs, processes: n.options.Processes,
 		node: n.options.Name, folder: n.options.Dir, sam: n.options.Executable, agents: w.agents,
+		limit: n.options.environmentLimit,
 	}
 	if n.options.Transient {
 		self, err := ownerOf(os.Getpid())
@@ -134,7 +135,7 @@ func (n *Node) resume(ctx context.Context, wanted wire.Resume) error {
 	}
 	delete(n.parked, wanted.Ref)
 	start := p.record.Start
-	start.Token = wanted.Token
+	start.Token, start.Secrets = wanted.Token, wanted.Secrets
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.begin(ctx, &attempt{start: start, spool: spool, parked: p}, nil)

@@ -23,6 +23,9 @@ type Command struct {
 	// written to them comes in the program's own chunks, from a goroutine each, and a writer that blocks holds the program up.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Cut, when it is not nil, is told where so many bytes of what the program prints are left out, between what is written
+	// before and what comes after. Only a workspace that cuts calls it, with one call at a time.
+	Cut func(bytes int64)
 	// Started is called once, as soon as the program runs.
 	Started func()
 	// Interrupt is the program's own way to be asked to end: the first rung of the ladder, before SIGTERM. It closes the

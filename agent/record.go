@@ -15,7 +15,7 @@ import (
 // record is what another process of sam node needs to go on with an attempt whose workspace outlives this one. It holds
 // no secret: the task's token comes with the next link.
 type record struct {
-	Start  wire.Start `json:"start"` // without its token
+	Start  wire.Start `json:"start"` // without its token and its secrets
 	Mirror string     `json:"mirror"`
 	Base   string     `json:"base"`
 	Branch string     `json:"branch"`
@@ -27,7 +27,7 @@ type record struct {
 func (r record) heads() heads { return heads{mirror: r.Mirror, base: r.Base, branch: r.Branch} }
 
 func newRecord(s wire.Start, from heads, before int64) record {
-	s.Token = ""
+	s.Token, s.Secrets = "", nil
 	return record{Start: s, Mirror: from.mirror, Base: from.base, Branch: from.branch, Before: before}
 }
 

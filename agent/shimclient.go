@@ -183,6 +183,10 @@ func (s *shimClient) follow(ctx context.Context, key string, from int64, cmd Com
 			to = cmd.Stdout
 		case shim.Stderr:
 			to = cmd.Stderr
+		case shim.Cut:
+			if err := cut(content[:length], cmd); err != nil {
+				return exit, from, err
+			}
 		case shim.Ended:
 			if err := json.Unmarshal(content[:length], &exit); err != nil {
 				return exit, from, &shimRefusedError{0, "the shim did not say how the program ended"}
@@ -195,4 +199,30 @@ func (s *shimClient) follow(ctx context.Context, key string, from int64, cmd Com
 			}
 		}
 	}
+}
+
+// cut tells of output that the shim has left out: to whoever wants to know, and in its place in the stream.
+func cut(content []byte, cmd Command) error {
+	var left shim.Left
+	if err := json.Unmarshal(content, &left); err != nil {
+		return &shimRefusedError{0, "the shim did not say how much it left out"}
+	}
+	if cmd.Cut != nil {
+		cmd.Cut(left.Bytes)
+	}
+	to := cmd.Stdout
+	if left.Kind == shim.Stderr {
+		to = cmd.Stderr
+	}
+	if to == nil {
+		return nil
+	}
+	mark := cutMark(left.Bytes) + "\n"
+	if left.Midline {
+		mark = "\n" + mark
+	}
+	if _, err := io.WriteString(to, mark); err != nil {
+		return &shimRefusedError{0, "what the program printed is not taken: " + err.Error()}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sam/agent/wire"
+	"sam/redact"
 	"sam/task"
 )
 
@@ -30,11 +31,12 @@ type spool struct {
 
 	mu      sync.Mutex
 	file    *os.File
-	after   int64 // number before that of the first event in the file
-	last    int64 // number of the last event in the file; after when there is none
-	begin   int64 // offset of the first event
-	size    int64 // of what is whole; a torn write is cut back to it
-	ended   bool  // Finished is in
+	after   int64            // number before that of the first event in the file
+	last    int64            // number of the last event in the file; after when there is none
+	begin   int64            // offset of the first event
+	size    int64            // of what is whole; a torn write is cut back to it
+	hidden  *redact.Redactor // of what must not be in the file
+	ended   bool             // Finished is in
 	dropped bool
 	orphan  bool // an earlier process of the node agent left it
 
@@ -174,6 +176,7 @@ func (s *spool) line(e task.Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	data = s.hidden.Event(data, task.MaxEvent)
 	if _, err := task.ParseEvent(data); err != nil {
 		return nil, err // the gateway would refuse it, and all that comes after
 	}

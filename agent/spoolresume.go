@@ -55,6 +55,9 @@ func (s *spool) since(number int64) (driver int, pushed bool, err error) {
 			pushed = true
 			continue
 		}
+		if e.Kind == task.Noticed && (e.Notice == nil || e.Notice.Code != codeOutputCut) {
+			continue // the node's own, and of no certain place among the driver's
+		}
 		driver++
 	}
 	return driver, pushed, nil

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sam/agent/egress"
 	"sam/agent/wire"
 )
 
@@ -58,6 +59,8 @@ type workspaces struct {
 	gateway *gatewayClient
 	kind    string          // of what make makes; set when the node runs
 	engine  *engine         // of KindDocker
+	spools  *spools         // where what the proxy refuses is told; set when the node runs
+	out     egress.Options  // what the proxies of workspaces have in common
 	ending  <-chan struct{} // closed when the node is to end
 	locks   locks           // one attempt at a time in each thread's
 }
@@ -79,15 +82,18 @@ func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made W
 		return w.makeDocker(ctx, s, from)
 	}
 	tree, home := w.tree(s.Thread), w.home(s.Thread)
-	scratch := filepath.Join(home, "tmp") // emptied between attempts; the rest of home stays for a follow-up
-	if err := errors.Join(removeAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
-		return nil, "", fmt.Errorf("make the workspace's home: %w", err)
+	if err := makeHome(home); err != nil {
+		return nil, "", err
 	}
 	note, err = w.clear(tree, func() bool { return precious(ctx, newProcessWorkspace(w.sam, tree, home, nil, nil)) })
 	if err != nil {
 		return nil, "", err
 	}
-	forward, err := startForward(ctx, w.gateway, s.Task, s.Token)
+	out, err := w.egress(s)
+	if err != nil {
+		return nil, "", err
+	}
+	forward, err := startForward(ctx, w.gateway, s.Task, s.Token, out)
 	if err != nil {
 		return nil, "", err
 	}
@@ -103,59 +109,38 @@ func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made W
 // workspaceGit is what git in the workspace is given by its environment: whom commits are by, and the task's token, which
 // it sends to the forwarder, at root, only.
 func workspaceGit(s wire.Start, root string) gitConfig {
-	return gitConfig{
+	return append(gitConfig{
 		{"user.name", s.AuthorName},
 		{"user.email", s.AuthorEmail},
 		bearing(root, "sam", s.Token),
-	}
+		{"http." + root + ".proxy", ""}, // whatever the environment says of proxies
+	}, listedGit(s, root)...)
 }
 
-// clone writes a repository as `git clone --shared` would make it, with the two branches that matter, and checks the
-// task's branch out. Writing it takes one git where cloning takes five, on the way to an agent's first word.
-func (w *workspaces) clone(ctx context.Context, s wire.Start, tree string, from heads, origin string) error {
-	local := from.branch
-	config := "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n" +
-		"[remote \"origin\"]\n\turl = " + origin + "\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n"
-	if from.branch != "" {
-		config += "[branch " + quotedInConfig(s.Branch) + "]\n\tremote = origin\n\tmerge = " + quotedInConfig("refs/heads/"+s.Branch) + "\n"
-	} else {
-		local = from.base
+// makeHome makes a home for a process workspace. Its tmp is emptied between attempts; the rest stays for a follow-up.
+func makeHome(home string) error {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return fmt.Errorf("make the workspace's home: %w", err)
 	}
-	refs := []string{local + " refs/heads/" + s.Branch}
-	if from.base != "" {
-		refs = append(refs, from.base+" refs/remotes/origin/"+s.Base)
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		return fmt.Errorf("make the workspace's home: %w", err)
 	}
-	if from.branch != "" && s.Branch != s.Base {
-		refs = append(refs, from.branch+" refs/remotes/origin/"+s.Branch)
+	defer root.Close()
+	if err := errors.Join(removeAll(filepath.Join(home, "tmp")), root.Mkdir("tmp", 0o700)); err != nil {
+		return fmt.Errorf("empty the workspace's folder for temporary files: %w", err)
 	}
-	for _, dir := range []string{"objects/info", "objects/pack", "refs/heads", "info"} {
-		if err := os.MkdirAll(filepath.Join(tree, ".git", filepath.FromSlash(dir)), 0o700); err != nil {
-			return err
-		}
-	}
-	for name, content := range map[string]string{
-		"HEAD":                    "ref: refs/heads/" + s.Branch,
-		"config":                  strings.TrimSuffix(config, "\n"),
-		"packed-refs":             strings.Join(refs, "\n"),
-		"objects/info/alternates": filepath.Join(from.mirror, "objects"),
-	} {
-		if err := os.WriteFile(filepath.Join(tree, ".git", filepath.FromSlash(name)), []byte(content+"\n"), 0o600); err != nil {
-			return err
-		}
-	}
-	_, err := w.git.run(ctx, tree, nil, "", "reset", "--quiet", "--hard")
-	return err
-}
-
-// quotedInConfig is a branch's name as git's configuration wants it: it may hold quotes, and no backslash.
-func quotedInConfig(value string) string {
-	return `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
+	return nil
 }
 
 // clear makes room for a fresh tree. One that holds work which is nowhere else, as precious says, is moved aside, and the
 // oldest of those goes when they are too many.
-func (*workspaces) clear(tree string, precious func() bool) (note string, err error) {
+func (w *workspaces) clear(tree string, precious func() bool) (note string, err error) {
 	pushed := os.Remove(tree+pushedSuffix) == nil
+	repository, _ := w.borrower(tree)
+	if err := removeAll(tree + usedSuffix); err != nil { // from now on the earlier tree is not this attempt's to answer for
+		return "", fmt.Errorf("look at the thread's earlier workspace: %w", err)
+	}
 	if _, err := os.Lstat(tree); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -174,11 +159,12 @@ func (*workspaces) clear(tree string, precious func() bool) (note string, err er
 		next = kept[len(kept)-1] + 1
 	}
 	aside := keptName(tree, next)
-	if err := os.Rename(tree, aside); err != nil {
-		return "", fmt.Errorf("keep the thread's earlier workspace: %w", err)
+	if err := w.keep(tree, aside, repository); err != nil {
+		return "", err
 	}
 	for len(kept) >= maxKept {
-		if err := removeAll(keptName(tree, kept[0])); err != nil {
+		oldest := keptName(tree, kept[0])
+		if err := errors.Join(removeAll(oldest), removeAll(oldest+usedSuffix)); err != nil {
 			return "", fmt.Errorf("remove the oldest kept workspace: %w", err)
 		}
 		kept = kept[1:]
@@ -186,7 +172,9 @@ func (*workspaces) clear(tree string, precious func() bool) (note string, err er
 	return "an earlier workspace held work that was not pushed: kept on the node as " + filepath.Base(aside), nil
 }
 
-func keptName(tree string, n int) string { return tree + ".kept-" + strconv.Itoa(n) }
+const keptInfix = ".kept-"
+
+func keptName(tree string, n int) string { return tree + keptInfix + strconv.Itoa(n) }
 
 // keptOf lists the numbers of a thread's kept workspaces, oldest first.
 func keptOf(tree string) ([]int, error) {
@@ -196,7 +184,7 @@ func keptOf(tree string) ([]int, error) {
 	}
 	var found []int
 	for _, entry := range entries {
-		digits, ok := strings.CutPrefix(entry.Name(), filepath.Base(tree)+".kept-")
+		digits, ok := strings.CutPrefix(entry.Name(), filepath.Base(tree)+keptInfix)
 		if n, err := strconv.Atoi(digits); ok && err == nil {
 			found = append(found, n)
 		}
@@ -217,26 +205,4 @@ func precious(ctx context.Context, workspace Workspace) bool {
 		}
 	}
 	return false
-}
-
-// removeAll removes a tree even where folders in it are read-only, as in a cache of modules.
-func removeAll(path string) error {
-	if os.RemoveAll(path) == nil {
-		return nil
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() {
-			return root.Chmod(name, 0o700)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(path)
 }

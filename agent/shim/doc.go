@@ -45,7 +45,8 @@ const (
 	NodeSocket = "node.sock"
 )
 
-// MaxOutput is how much a program may print, stdout and stderr together, in bytes. One that prints more is ended.
+// MaxOutput is how much is kept of what a program prints, stdout and stderr together, in bytes; see flow.go for what becomes
+// of more.
 const MaxOutput = 256 << 20
 
 // AfterExit bounds how long the output of a program that has ended is waited for when something outside its process
@@ -60,6 +61,7 @@ const (
 	Stdout Kind = 1
 	Stderr Kind = 2
 	Ended  Kind = 3 // an Exit as JSON, the last frame
+	Cut    Kind = 4 // a Left as JSON: output that is not kept
 )
 
 // FrameHead is the length of a frame's head in bytes, MaxFrame that of the longest frame's content.

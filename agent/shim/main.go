@@ -81,7 +81,7 @@ func run(folder, node, listen string) error {
 			}
 		}
 	})
-	s := &server{dir: folder, children: offspring, limit: MaxOutput, programs: map[string]*program{}}
+	s := &server{dir: folder, children: offspring, programs: map[string]*program{}}
 	h := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: log.New(io.Discard, "", 0),

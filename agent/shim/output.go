@@ -2,30 +2,23 @@ package shim
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
 )
 
-// errTooMuch: a program printed more than is kept.
-var errTooMuch = errors.New("too much output")
-
-// output is what a program printed, as frames in a file that has no name. Whoever writes never waits for a reader.
+// output is what is kept of what a program printed, as frames in a file that has no name. Whoever writes never waits for a
+// reader.
 type output struct {
-	limit int64 // of what is printed, in bytes
-
 	mu      sync.Mutex
 	file    *os.File
 	size    int64         // of the file
-	printed int64         // without the frames' heads
 	changed chan struct{} // closed and replaced at every change
 	ended   bool
 }
 
-func newOutput(dir string, limit int64) (*output, error) {
+func newOutput(dir string) (*output, error) {
 	file, err := os.CreateTemp(dir, "output-")
 	if err != nil {
 		return nil, fmt.Errorf("keep its output: %w", err)
@@ -35,39 +28,34 @@ func newOutput(dir string, limit int64) (*output, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("keep its output: %w", err)
 	}
-	return &output{limit: limit, file: file, changed: make(chan struct{})}, nil
+	return &output{file: file, changed: make(chan struct{})}, nil
 }
 
-// add appends a frame. Its content, at most MaxFrame bytes, stands in frame behind room for its head. It returns errTooMuch
-// at the limit, and keeps what is below it.
-func (o *output) add(kind Kind, frame []byte) error {
+// add appends frames.
+func (o *output) add(frames []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ended {
 		return nil // said too late
 	}
-	length := int64(len(frame) - FrameHead)
-	var tooMuch error
-	if kind != Ended {
-		if room := o.limit - o.printed; length > room {
-			length, tooMuch = max(0, room), errTooMuch
-		}
-		o.printed += length
-		if length == 0 {
-			return tooMuch
-		}
-	}
-	frame = frame[:FrameHead+length]
-	frame[0] = byte(kind)
-	binary.BigEndian.PutUint32(frame[1:], uint32(length)) //nolint:gosec // at most MaxFrame
-	if _, err := o.file.WriteAt(frame, o.size); err != nil {
+	if _, err := o.file.WriteAt(frames, o.size); err != nil {
 		return fmt.Errorf("keep its output: %w", err)
 	}
-	o.size += int64(len(frame))
-	o.ended = kind == Ended
+	o.size += int64(len(frames))
 	close(o.changed)
 	o.changed = make(chan struct{})
-	return tooMuch
+	return nil
+}
+
+// end appends the last frame.
+func (o *output) end(exit []byte) error {
+	err := o.add(append(appendHead(nil, Ended, len(exit)), exit...))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	close(o.changed)
+	o.changed = make(chan struct{})
+	return err
 }
 
 // copy writes what is there from an offset on, and what comes, until the last frame is written, ctx ends or w fails.

@@ -20,7 +20,9 @@ type program struct {
 	input chan *os.File // holds the one end of its input, for whoever writes; empty while somebody does
 	taken int64         // bytes of input written; whoever holds input may touch it
 
-	pipes sync.WaitGroup // readers of what it prints
+	flow    *flow
+	printed [2]*os.File    // its stdout and stderr, until they are read to their end
+	pipes   sync.WaitGroup // readers of what it prints
 
 	mu    sync.Mutex
 	dead  bool // reaped: its number may be another's
@@ -29,7 +31,7 @@ type program struct {
 }
 
 // begin starts the program. The caller holds the reaper's lock, so that it is not reaped before it is known.
-func begin(dir string, limit int64, p Program) (started *program, err error) {
+func begin(dir string, p Program) (started *program, err error) {
 	if len(p.Args) == 0 {
 		return nil, errors.New("no program named")
 	}
@@ -38,7 +40,7 @@ func begin(dir string, limit int64, p Program) (started *program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := newOutput(dir, limit)
+	out, err := newOutput(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +91,8 @@ func begin(dir string, limit int64, p Program) (started *program, err error) {
 		return nil, startError(path, err)
 	}
 	made.input <- ours[0] // nil when it has none
+	made.flow = newFlow(time.Now, out.add, func(err error) { made.giveUp(err.Error()) })
+	made.printed = [2]*os.File{ours[1], ours[2]}
 	made.pipes.Go(func() { made.keep(Stdout, ours[1]) })
 	made.pipes.Go(func() { made.keep(Stderr, ours[2]) })
 	return made, nil
@@ -108,20 +112,13 @@ func startError(path string, err error) error {
 // keep reads one of the program's pipes to its end. What cannot be kept ends the program.
 func (p *program) keep(kind Kind, pipe *os.File) {
 	defer pipe.Close()
-	go func() { // ends with the program
-		<-p.ended
-		_ = pipe.Close()
-	}()
-	frame := make([]byte, FrameHead+MaxFrame)
+	piece := make([]byte, MaxFrame)
 	for {
-		n, err := pipe.Read(frame[FrameHead:])
+		n, err := pipe.Read(piece)
 		if n > 0 {
-			if failed := p.output.add(kind, frame[:FrameHead+n]); failed != nil {
-				words := failed.Error()
-				if errors.Is(failed, errTooMuch) {
-					words = fmt.Sprintf("it printed more than %d MiB", p.output.limit>>20)
-				}
-				p.giveUp(words)
+			p.flow.put(kind, piece[:n])
+			if p.flow.tooMuch() {
+				p.giveUp(fmt.Sprintf("it printed more than %d MiB, and did not leave off", hardOutput>>20))
 				return
 			}
 		}
@@ -171,7 +168,12 @@ func (p *program) finish(status syscall.WaitStatus) {
 	select {
 	case <-drained:
 	case <-timer.C: // something outside its group holds a pipe
+		for _, pipe := range p.printed {
+			_ = pipe.SetReadDeadline(time.Unix(1, 0)) // ends the reads
+		}
+		<-drained
 	}
+	p.flow.close()
 	exit := exitOf(status)
 	p.mu.Lock()
 	exit.Words = p.words
@@ -179,10 +181,9 @@ func (p *program) finish(status syscall.WaitStatus) {
 	if data, err := json.Marshal(exit); err == nil {
 		// A disk that is full has room for the few bytes of an end as soon as anything else is removed; there is nobody to
 		// tell but the reader, whose stream ends without one.
-		_ = p.output.add(Ended, append(make([]byte, FrameHead), data...))
+		_ = p.output.end(data)
 	}
 	close(p.ended)
-	<-drained
 }
 
 func exitOf(status syscall.WaitStatus) Exit {

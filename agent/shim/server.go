@@ -16,7 +16,6 @@ import (
 type server struct {
 	dir      string // where output is kept
 	children *children
-	limit    int64 // MaxOutput
 
 	mu       sync.Mutex
 	programs map[string]*program
@@ -62,7 +61,7 @@ func (s *server) start(w http.ResponseWriter, r *http.Request) {
 		answer(w, Started{PID: p.pid, Again: true})
 		return
 	}
-	p, err := s.children.add(func() (*program, error) { return begin(s.dir, s.limit, asked) })
+	p, err := s.children.add(func() (*program, error) { return begin(s.dir, asked) })
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return

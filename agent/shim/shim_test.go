@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -298,34 +297,5 @@ func TestAConnectionWaitsForANodeThatRestarts(t *testing.T) {
 	}
 	if got, err := io.ReadAll(conn); err != nil || string(got) != "hello\n" {
 		t.Errorf("%q came back, %v", got, err)
-	}
-}
-
-func TestOutputBeyondItsLimitIsLeftOut(t *testing.T) {
-	t.Parallel()
-	o, err := newOutput(t.TempDir(), 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.close()
-	frame := func(s string) []byte { return append(make([]byte, FrameHead), s...) }
-	if err := o.add(Stdout, frame("abc")); err != nil {
-		t.Error(err)
-	}
-	for range 2 {
-		if err := o.add(Stderr, frame("defg")); !errors.Is(err, errTooMuch) {
-			t.Errorf("got %v", err)
-		}
-	}
-	if err := o.add(Ended, frame("{}")); err != nil {
-		t.Error(err)
-	}
-	_ = o.add(Stdout, frame("late"))
-	var out bytes.Buffer
-	if err := o.copy(t.Context(), &out, 0, func() error { return nil }); err != nil {
-		t.Error(err)
-	}
-	if want := "\x01\x00\x00\x00\x03abc\x02\x00\x00\x00\x02de\x03\x00\x00\x00\x02{}"; out.String() != want {
-		t.Errorf("kept is %q", out.String())
 	}
 }

@@ -38,18 +38,23 @@ const Answers = 2
 const MaxFrame = 1 << 20
 
 // LinkPath is where the gateway serves the node's WebSocket; FetchTokenPath where a node asks by POST (FetchTokenRequest)
-// for a token to fetch its mirror with; GitPath is the git broker's root and ModelPath the model broker's, each followed by
-// the task's id.
+// for a token to fetch its mirror with; GitPath is the git broker's root, ModelPath the model broker's and RegistryPath that of
+// private registries, each followed by the task's id.
 const (
 	LinkPath       = "/node/v1/link"
 	FetchTokenPath = "/node/v1/fetch-token"
 	GitPath        = "/git/"
 	ModelPath      = "/model/"
+	RegistryPath   = "/registry/"
 )
 
 // TaskTokenHeader carries the token of a task on what sam node forwards for a workspace. The node's own credential is in
 // Authorization beside it: the one is worth nothing without the other.
 const TaskTokenHeader = "Sam-Task-Token"
+
+// BrokerAddressHeader says to the git broker by which address its client reaches it, for the addresses that the broker
+// answers with: http://host:port.
+const BrokerAddressHeader = "Broker-Address"
 
 // Type says what a frame is.
 type Type string
@@ -113,8 +118,9 @@ type Welcome struct {
 type Resume struct {
 	Ref
 	After int64 `json:"after"`
-	// Token is the task's again: a node that has restarted goes on with the attempt, and has stored no token.
-	Token string `json:"token,omitempty"`
+	// Token is the task's again, and Secrets are: a node that has restarted goes on with the attempt, and has stored neither.
+	Token   string  `json:"token,omitempty"`
+	Secrets Secrets `json:"secrets,omitempty"`
 }
 
 // Events carries a run of an attempt's events in order, numbered by their seq.
@@ -141,21 +147,54 @@ type Done struct {
 type Start struct {
 	Command string `json:"command"`
 	Ref
-	After       int64  `json:"after"`      // number of the last event stored: the attempt's first is After+1
-	Repository  int64  `json:"repository"` // GitHub's id: names the mirror
-	FullName    string `json:"full_name"`  // owner/name
-	CloneURL    string `json:"clone_url"`  // where the mirror fetches from
-	Thread      string `json:"thread"`     // names the workspace
-	Base        string `json:"base"`       // the branch to start from when Branch is not there yet
-	Branch      string `json:"branch"`     // the one branch that may be pushed, without refs/heads/
+	After      int64  `json:"after"`      // number of the last event stored: the attempt's first is After+1
+	Repository int64  `json:"repository"` // GitHub's id: names the mirror
+	FullName   string `json:"full_name"`  // owner/name
+	CloneURL   string `json:"clone_url"`  // where the mirror fetches from
+	Thread     string `json:"thread"`     // names the workspace
+	Base       string `json:"base"`       // the branch to start from when Branch is not there yet
+	Branch     string `json:"branch"`     // the one branch that may be pushed, without refs/heads/
+	// Rewrite says that SAM made Branch. Of any other branch the files that agents and git obey by themselves are those of
+	// Base; so they are, too, when a gateway of an older release does not say.
+	Rewrite bool `json:"rewrite,omitempty"`
+	// Listed are further repositories, owner/name, that the workspace may fetch through the git broker.
+	Listed []string `json:"listed,omitempty"`
+	// Untrusted says that nobody with the right to write vouches for the head: what is built from it is kept apart and goes
+	// with the attempt.
+	Untrusted bool `json:"untrusted,omitempty"`
+	// Environment chooses one of several devcontainer.json: the name of its folder in .devcontainer. Empty: the first one.
+	Environment string `json:"environment,omitempty"`
 	Agent       string `json:"agent"`
 	Prompt      string `json:"prompt"`      // what the agent is told
 	Request     string `json:"request"`     // the person's own words within it
 	AuthorName  string `json:"author_name"` // of commits
 	AuthorEmail string `json:"author_email"`
+	// Network is what the workspace may reach beside its brokers; nil, as from an older gateway: nothing.
+	Network *Network `json:"network,omitempty"`
 	// Token is the task's, for its workspace's remotes and brokers. It is worth something only over this node's link,
 	// for this epoch, while the task runs; so it is made when the frame is sent and stored nowhere.
 	Token string `json:"token"`
+	// Secrets are for the environment of the agent's program. Like the token they are on neither end's disk. Withheld are
+	// those that the project's file names and that are not given, each with why, for the person.
+	Secrets  Secrets  `json:"secrets,omitempty"`
+	Withheld []string `json:"withheld,omitempty"`
+}
+
+// Secrets are values by their names.
+type Secrets map[string]string
+
+// String says how many there are: no log is to show them.
+func (s Secrets) String() string { return fmt.Sprintf("%d secrets", len(s)) }
+
+// GoString as String: %#v would show them.
+func (s Secrets) GoString() string { return s.String() }
+
+// Network says what a workspace may reach through the node's proxy. docs/network.md tells what the policies are and how a
+// host is written.
+type Network struct {
+	Policy   string   `json:"policy"`             // brokers, registries or open
+	Hosts    []string `json:"hosts,omitempty"`    // host, *.host, either with :port
+	Internal []string `json:"internal,omitempty"` // hosts and addresses that may be private ones
 }
 
 // Answer carries a person's words to the agent that asked. The node confirms it when it is on its disk: the agent gets it

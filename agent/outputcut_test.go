@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sam/task"
+)
+
+// tally counts what it is given, and keeps the last of it.
+type tally struct {
+	bytes int64
+	last  tail
+}
+
+func (t *tally) Write(p []byte) (int, error) {
+	t.bytes += int64(len(p))
+	t.last.max = 200
+	return t.last.Write(p)
+}
+
+func TestAnAgentThatFloodsItsOutputIsCutAndHeardToItsEnd(t *testing.T) {
+	t.Parallel()
+	w := docker(t).workspace(t)
+	var told []task.Event
+	noticing := &attentive{Workspace: w, emit: func(e task.Event) error { told = append(told, e); return nil }}
+	var out tally
+	began := time.Now()
+	exit, err := noticing.Exec(t.Context(), Command{
+		Args: []string{"sh", "-c", "yes 'a line of what nobody wants to read' | head -c 1000000000; sleep 1; echo; echo the end"}, Key: agentKey, Stdout: &out,
+	})
+	if err != nil || exit != (Exit{}) {
+		t.Fatalf("it ended with %v %v", exit, err)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it was held up: it took %s", took)
+	}
+	if out.bytes < 60<<20 || out.bytes > 200<<20 {
+		t.Errorf("%d bytes are kept", out.bytes)
+	}
+	last := out.last.String()
+	if !strings.HasSuffix(last, "\nthe end\n") || !strings.Contains(last, "of output are left out here]\n") {
+		t.Errorf("its last words are %q", last)
+	}
+	if len(told) != 1 || told[0].Kind != task.Noticed || told[0].Notice.Code != codeOutputCut || !strings.HasSuffix(told[0].Notice.Subject, " MiB") {
+		t.Errorf("told is %+v", told)
+	}
+}
+
+func TestOneLineWithoutEndIsCutToo(t *testing.T) {
+	t.Parallel()
+	w := docker(t).workspace(t)
+	var out tally
+	var cuts []int64
+	if _, err := w.Exec(t.Context(), Command{
+		Args: []string{"head", "-c", "500000000", "/dev/zero"}, Key: agentKey, Stdout: &out, Cut: func(bytes int64) { cuts = append(cuts, bytes) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(cuts) != 1 || cuts[0]+out.bytes < 500_000_000 || out.bytes > 200<<20 {
+		t.Errorf("%d bytes are kept, cut are %v", out.bytes, cuts)
+	}
+}
+
+// The program measures itself: what it writes at 50 MB/s is taken within 100 ms, each time.
+func TestAProgramThatPrintsFiftyMegabytesASecondIsNeverHeldUp(t *testing.T) {
+	if raced {
+		t.Skip("SKIPPED, NOT TESTED: what is measured is not measured under the race detector. Run without -race")
+	}
+	w := docker(t).workspace(t)
+	var words bytes.Buffer
+	var out tally
+	if _, err := w.Exec(t.Context(), Command{Args: []string{"python3", "-c", `
+import os, sys, time
+piece = (b"x" * 127 + b"\n") * 256
+rate, worst, began, sent = 50 << 20, 0, time.monotonic(), 0
+while sent < 5 * rate:
+    ahead = sent / rate - (time.monotonic() - began)
+    if ahead > 0: time.sleep(ahead)
+    at = time.monotonic()
+    left = piece
+    while left: left = left[os.write(1, left):]
+    worst = max(worst, time.monotonic() - at)
+    sent += len(piece)
+print(f"{worst * 1000:.1f} {time.monotonic() - began:.1f}", file=sys.stderr)
+`}, Key: agentKey, Stdout: &out, Stderr: &words}); err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(words.String())
+	if len(fields) != 2 {
+		t.Fatalf("it said %q", words.String())
+	}
+	worst, err := time.ParseDuration(fields[0] + "ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("5 s at 50 MB/s: the longest write took %s; all in all it took %s s", worst, fields[1])
+	if worst > 100*time.Millisecond {
+		t.Errorf("it was held up for %s", worst)
+	}
+}
+
+func TestCutsAreToldInTheirPlaceAndNotWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var told []string
+	w := &attentive{Workspace: cutting(25), emit: func(e task.Event) error { told = append(told, e.Text); return nil }}
+	if _, err := w.Exec(t.Context(), Command{Key: agentKey}); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != maxCutNotices || slices.Index(told, told[len(told)-1]) != maxCutNotices-1 || !strings.Contains(told[len(told)-1], "not told one by one") {
+		t.Errorf("told is %q", told)
+	}
+	told = nil
+	if _, err := w.Exec(t.Context(), Command{Key: "other"}); err != nil || len(told) > 0 {
+		t.Errorf("of a program that is not the agent is told %q, %v", told, err)
+	}
+}

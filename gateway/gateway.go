@@ -43,7 +43,12 @@ type Store interface {
 // GitHub is what the gateway asks of GitHub.
 type GitHub interface {
 	FetchToken(ctx context.Context, installation, repository int64) (string, error)
+	MintFetchToken(ctx context.Context, installation, repository int64) (string, error)
 	PushToken(ctx context.Context, installation, repository int64) (string, error)
+	WorkflowsToken(ctx context.Context, installation, repository int64) (string, error)
+	ReadToken(ctx context.Context, fullName string) (string, error)
+	ForgetToken(token string)
+	Guarded(ctx context.Context, p task.Project, branch string) (why string, err error)
 	CloneURL(fullName string) string
 }
 
@@ -57,9 +62,15 @@ type Options struct {
 	Keys   Keys
 	Author Author
 	HTTP   *http.Client // for the git broker's way to GitHub
+	Git    GitPolicy
 	// Metrics is where the gateway's metrics are registered; nil: nowhere.
 	Metrics prometheus.Registerer
-	Model   *Model // what NewModel returned; nil: requests for a model are refused, with what to do
+	// Secrets are for workspaces whose projects ask for them; nil: there are none.
+	Secrets Secrets
+	// Network is what workspaces may reach beside the brokers; nil: nothing.
+	Network    *wire.Network
+	Registries *Registries // private ones; nil: there are none
+	Model      *Model      // what NewModel returned; nil: requests for a model are refused, with what to do
 }
 
 // Gateway serves the nodes of one replica.
@@ -68,8 +79,12 @@ type Gateway struct {
 	github GitHub
 	keys   Keys
 	author Author
+	git    GitPolicy
+	out    *wire.Network
 	mux    *http.ServeMux
 	clocks clocks
+
+	redactors redactors
 
 	serving sync.WaitGroup // counts open
 
@@ -82,13 +97,20 @@ type Gateway struct {
 // New returns a gateway. Close it before its store.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, mux: http.NewServeMux(), clocks: newClocks(o.Metrics),
-		open: map[*link]struct{}{}, links: map[string]*link{},
+		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, git: o.Git, out: o.Network, mux: http.NewServeMux(), clocks: newClocks(o.Metrics),
+		redactors: redactors{secrets: o.Secrets, of: map[int64]projectRedactor{}},
+		open:      map[*link]struct{}{}, links: map[string]*link{},
 	}
 	g.mux.HandleFunc("GET "+wire.LinkPath, g.serveLink)
 	g.mux.HandleFunc("POST "+wire.FetchTokenPath, g.serveFetchToken)
 	git := NewGit(brokered{g}, brokered{g}, brokered{g}, o.HTTP)
+	git.Limits.PackBytes, git.Limits.Objects = o.Git.MaxPack, o.Git.MaxObjects
 	g.mux.Handle(wire.GitPath, git.Handler())
+	o.Model.register(o.Metrics)
+	if o.Registries == nil {
+		o.Registries = NewRegistries(nil, &http.Client{})
+	}
+	g.mux.Handle(wire.RegistryPath, o.Registries.handler(brokered{g}))
 	g.mux.Handle(wire.ModelPath, o.Model.handler(brokered{g}, brokered{g}))
 	return g
 }
@@ -149,7 +171,7 @@ func (g *Gateway) serveFetchToken(w http.ResponseWriter, r *http.Request) {
 		g.failed(w, r, "reading the task failed", err)
 		return
 	}
-	token, err := g.github.FetchToken(ctx, t.Installation, t.Project)
+	token, err := g.github.MintFetchToken(ctx, t.Installation, t.Project)
 	if err != nil {
 		g.failed(w, r, "GitHub gave no token to fetch with", err)
 		return

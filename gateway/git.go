@@ -15,13 +15,23 @@ type Grant struct {
 	Epoch        int64
 	CloneURL     string // the repository upstream, e.g. https://github.com/o/r.git; never with credentials in it
 	Branch       string // the only ref the task may push, in full: refs/heads/sam/…
+	Base         string // the branch that the work goes to, in full; never pushed, "" when it is not known
+	Repository   string // owner/name
 	RepositoryID int64
 	Installation int64
+	Listed       []GitRepository // what the task may fetch besides: submodules of its repository, mostly
+	Workflows    bool            // the account lets SAM push workflows
 
 	// Rewrite says that SAM created Branch, so that the task may create it and may update it in any way.
 	// Without it the branch is somebody else's: it must exist, and only an update that is shown to be
 	// a fast-forward is admitted.
 	Rewrite bool
+}
+
+// GitRepository is a repository that a task may fetch and no more.
+type GitRepository struct {
+	FullName string // owner/name
+	CloneURL string // upstream, without credentials
 }
 
 // Push is one ref update that upstream has accepted. Old is forty zeros when the ref was created.
@@ -38,17 +48,22 @@ type GitForbiddenError struct{ Message string }
 
 func (e *GitForbiddenError) Error() string { return e.Message }
 
-// GitGrants decides who may come in. Authorize returns ErrGitUnauthorized, a *GitForbiddenError, or any other
-// error when it cannot tell now (the client then gets a 503).
+// GitGrants decides who may do what. Authorize returns ErrGitUnauthorized, a *GitForbiddenError, or any other
+// error when it cannot tell now (the client then gets a 503). Guarded is asked before every push whether the repository's host
+// guards the grant's branch, as the default or a protected one; why is for the client, "" when the push may go on.
 type GitGrants interface {
 	Authorize(r *http.Request, task string) (Grant, error)
+	Guarded(ctx context.Context, g Grant) (why string, err error)
 }
 
-// GitTokens mints the installation tokens that upstream traffic carries. Both are limited to the grant's repository;
-// the first can only read it. A *GitForbiddenError is passed on to the client, any other error only to the log.
+// GitTokens are the installation tokens that upstream traffic carries. Each is limited to one repository and lasts longer
+// than GitLimits.Time; those to fetch with can only read. A *GitForbiddenError is passed on to the client, any other error only
+// to the log. ForgetToken says that the repository's host does not know a token any more.
 type GitTokens interface {
 	FetchToken(ctx context.Context, g Grant) (string, error)
 	PushToken(ctx context.Context, g Grant) (string, error)
+	ListedToken(ctx context.Context, listed GitRepository) (string, error)
+	ForgetToken(token string)
 }
 
 // GitRecords remembers what was pushed. BeginPush is called before anything of it goes upstream, and stops the push when it
@@ -61,7 +76,8 @@ type GitRecords interface {
 
 // GitLimits bounds one request. A zero field means its default.
 type GitLimits struct {
-	PackBytes    int64         // one push's pack as it travels, after any Content-Encoding; 2 GiB
+	PackBytes    int64         // one push's pack as it travels, after any Content-Encoding, or one file of LFS; 2 GiB
+	Objects      int64         // commits, trees and files in one push's pack; 250,000
 	Commands     int           // ref updates in one push; 64
 	CommandBytes int64         // the command list of a push with its shallow lines; 1 MiB
 	FetchBytes   int64         // the body of one fetch request, as sent; 64 MiB
@@ -73,6 +89,7 @@ type GitLimits struct {
 func (l GitLimits) withDefaults() GitLimits {
 	return GitLimits{
 		PackBytes:    orDefault(l.PackBytes, 2<<30),
+		Objects:      orDefault(l.Objects, 250_000),
 		Commands:     orDefault(l.Commands, 64),
 		CommandBytes: orDefault(l.CommandBytes, 1<<20),
 		FetchBytes:   orDefault(l.FetchBytes, 64<<20),
@@ -99,6 +116,8 @@ func orDefault[T comparable](v, def T) T {
 //	GET  /git/{task}/info/refs?service=git-upload-pack|git-receive-pack
 //	POST /git/{task}/git-upload-pack
 //	POST /git/{task}/git-receive-pack
+//	     /git/{task}/sub/{owner}/{name}/…   the same without the last, for a listed repository
+//	     …/info/lfs/objects/batch, …/lfs/…  files of Git LFS, see gitlfs.go
 //
 // A refusal before a push's commands are read is an HTTP status with a line of text; git shows it as `remote: …`.
 // After that it is told in the protocol, as `! [remote rejected] main -> main (…)`.
@@ -126,24 +145,34 @@ func NewGit(grants GitGrants, tokens GitTokens, records GitRecords, client *http
 	}
 }
 
-// Handler serves the three routes. Requests log to the logger that their context carries.
+// Handler serves the routes. Requests log to the logger that their context carries.
 func (g *Git) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /git/{task}/info/refs", g.granted(g.infoRefs))
 	mux.Handle("POST /git/{task}/git-upload-pack", g.granted(g.uploadPack))
 	mux.Handle("POST /git/{task}/git-receive-pack", g.granted(g.receivePack))
+	const sub = "/git/{task}/sub/{owner}/{name}"
+	mux.Handle("GET "+sub+"/info/refs", g.granted(g.listed(g.infoRefs)))
+	mux.Handle("POST "+sub+"/git-upload-pack", g.granted(g.listed(g.uploadPack)))
+	mux.Handle("POST "+sub+"/git-receive-pack", g.granted(g.listed(g.receivePack)))
+	g.handleLFS(mux, "/git/{task}", func(serve gitHandler) http.Handler { return g.granted(serve) })
+	g.handleLFS(mux, sub, func(serve gitHandler) http.Handler { return g.granted(g.listed(serve)) })
 	return mux
 }
+
+// gitHandler serves a request that was let in.
+type gitHandler func(http.ResponseWriter, *gitRequest)
 
 // gitRequest is one admitted request with its bounds.
 type gitRequest struct {
 	*http.Request
 	grant  Grant
+	sub    *GitRepository // the listed repository that is asked for; nil: the task's own
 	limits GitLimits
 	log    *zerolog.Logger
 }
 
-func (g *Git) granted(serve func(http.ResponseWriter, *gitRequest)) http.Handler {
+func (g *Git) granted(serve gitHandler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limits := g.Limits.withDefaults()
 		task := r.PathValue("task")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,54 +17,30 @@ import (
 const (
 	maxCommitBytes  = 1 << 20   // one commit object; a push with a larger one cannot be shown to be a fast-forward
 	maxCommitsBytes = 256 << 20 // all of a push's commits: a small pack can inflate to a thousand times its size
-	maxPackObjects  = 1 << 20   // about 100 MiB of bookkeeping at worst, when all are deltas
 	maxInflated     = 8 << 30   // all of a pack's objects, which cost time to skip
 	fastForwardHint = "fetch, build on top of %s and push again; SAM does not rewrite a branch that it did not create"
 )
 
-// spoolFastForward reads the pack to a temporary file and looks whether it shows c to be a fast-forward. If so, it
-// returns the file at its start (it has no name any more; closing it frees it); if not, the reason to tell. An error
-// says that reading or spooling failed.
+// provesFastForward looks whether a pack shows c to be a fast-forward, and returns the reason to tell if not. An error says
+// that it could not look.
 //
 // Nothing in the push protocol asks a server to refuse a rewrite, so the proof must be here. A commit's id is the hash
 // of its parents' ids among others: if a walk from the new commit over commits in the pack names the old one as a
 // parent, the old one is an ancestor, whatever else the pack may hold. That the branch is still at the old one is
 // compared by upstream, atomically.
-func (g *Git) spoolFastForward(ctx context.Context, pack io.Reader, c gitCommand) (*os.File, string, error) {
-	f, err := os.CreateTemp(g.SpoolDir, "sam-push-*.pack")
-	if err != nil {
-		return nil, "", fmt.Errorf("create spool file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, "", fmt.Errorf("unlink spool file: %w", err)
-	}
-	if _, err := io.Copy(f, pack); err != nil {
-		f.Close()
-		return nil, "", fmt.Errorf("spool pack: %w", err)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		f.Close()
-		return nil, "", fmt.Errorf("rewind spool file: %w", err)
-	}
-	found, err := packShowsAncestor(ctx, f, plumbing.NewHash(c.Old), plumbing.NewHash(c.New))
+func provesFastForward(ctx context.Context, pack io.ReadSeeker, c gitCommand) (reason string, err error) {
+	found, err := packShowsAncestor(ctx, pack, plumbing.NewHash(c.Old), plumbing.NewHash(c.New))
 	if ctx.Err() != nil {
-		f.Close()
-		return nil, "", ctx.Err()
+		return "", ctx.Err()
 	}
-	if err != nil || !found {
-		f.Close()
-		what := "this is not a fast-forward, or not one that its own commits show"
-		if err != nil {
-			what = "this push cannot be shown to be a fast-forward: " + err.Error()
-		}
-		return nil, fmt.Sprintf("non-fast-forward: "+what+"; "+fastForwardHint, short(c.Old)), nil
+	if err == nil && found {
+		return "", nil
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		f.Close()
-		return nil, "", fmt.Errorf("rewind spool file: %w", err)
+	what := "this is not a fast-forward, or not one that its own commits show"
+	if err != nil {
+		what = "this push cannot be shown to be a fast-forward: " + err.Error()
 	}
-	return f, "", nil
+	return fmt.Sprintf("non-fast-forward: "+what+"; "+fastForwardHint, short(c.Old)), nil
 }
 
 func short(id string) string { return id[:10] }
@@ -121,9 +96,6 @@ func (x *packIndex) read(ctx context.Context) error {
 	_, count, err := x.scanner.Header()
 	if err != nil {
 		return fmt.Errorf("read pack header: %w", err)
-	}
-	if count > maxPackObjects {
-		return fmt.Errorf("it has %d objects, and SAM reads %d", count, maxPackObjects)
 	}
 	var inflated int64
 	for range count {

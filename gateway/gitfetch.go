@@ -35,42 +35,41 @@ func (g *Git) uploadPack(w http.ResponseWriter, r *gitRequest) {
 
 // passThrough sends the client's request on with a token and streams the answer back.
 func (g *Git) passThrough(w http.ResponseWriter, r *gitRequest, service, method, path string, body *upload, contentType string) {
-	fail := func(err error, token string) {
-		e := asUpstreamError(err, token)
-		r.log.Warn().Err(e).Str("service", service).Msg("git request failed upstream")
-		e.tell(w)
-	}
-	token, err := g.token(r.Context(), r.grant, service)
-	if err != nil {
-		fail(err, "")
-		return
-	}
-	var reader io.Reader
-	if body != nil {
-		reader = body
-	}
-	req, err := upstreamRequest(r.Context(), r.grant, method, path, reader, token)
-	if err != nil {
-		fail(err, token)
-		return
-	}
-	if body != nil {
-		req.ContentLength = r.ContentLength
-	}
-	copyHeaders(req.Header, r.Header, "Content-Type", "Content-Encoding", "Accept", "Accept-Encoding")
-	if v := r.Header.Get("Git-Protocol"); slices.Contains([]string{"version=0", "version=1", "version=2"}, v) {
-		req.Header.Set("Git-Protocol", v)
-	}
-	resp, err := g.exchange(req, token, contentType)
-	if err != nil {
-		if body != nil && body.tooLarge() {
-			http.Error(w, fmt.Sprintf("this fetch request is larger than SAM's limit of %d bytes", r.limits.FetchBytes), http.StatusRequestEntityTooLarge)
+	m := g.remote(r, service)
+	sent, err := resendable(body, r.ContentLength)
+	if err == nil {
+		var resp *http.Response
+		failed := g.exchanges(r.Context(), m, sent.rewind, func(token string) error {
+			req, err := upstreamRequest(r.Context(), m.url, method, path, sent.reader(), token)
+			if err != nil {
+				return err
+			}
+			req.ContentLength = sent.length
+			copyHeaders(req.Header, r.Header, "Content-Type", "Content-Encoding", "Accept", "Accept-Encoding")
+			if v := r.Header.Get("Git-Protocol"); slices.Contains([]string{"version=0", "version=1", "version=2"}, v) {
+				req.Header.Set("Git-Protocol", v)
+			}
+			resp, err = g.exchange(req, token, contentType) //nolint:bodyclose // closed below, when it has been passed on
+			return err
+		})
+		if failed == nil {
+			defer resp.Body.Close()
+			g.answer(w, r, service, body, resp)
 			return
 		}
-		fail(err, token)
+		err = failed
+	}
+	if body != nil && body.tooLarge() {
+		http.Error(w, fmt.Sprintf("this fetch request is larger than SAM's limit of %d bytes", r.limits.FetchBytes), http.StatusRequestEntityTooLarge)
 		return
 	}
-	defer resp.Body.Close()
+	e := asUpstreamError(err, "")
+	r.log.Warn().Err(e).Str("service", service).Msg("git request failed upstream")
+	e.tell(w)
+}
+
+// answer streams upstream's answer to the client.
+func (*Git) answer(w http.ResponseWriter, r *gitRequest, service string, body *upload, resp *http.Response) {
 	if body != nil {
 		select {
 		case <-body.done:
@@ -82,7 +81,7 @@ func (g *Git) passThrough(w http.ResponseWriter, r *gitRequest, service, method,
 	w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
 	if err := stream(w, resp.Body); err != nil {
 		// The status is out; only a broken connection tells git that this is not the end.
-		r.log.Warn().Err(asUpstreamError(err, token)).Str("service", service).Msg("git answer broke off")
+		r.log.Warn().Err(asUpstreamError(err, "")).Str("service", service).Msg("git answer broke off")
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // settleTime is how long the broker goes on, after the client is gone, to learn and record what became of a push.
@@ -17,6 +19,11 @@ const settleTime = 30 * time.Second
 
 // receivePack admits one update of the granted branch and hands it on.
 func (g *Git) receivePack(w http.ResponseWriter, r *gitRequest) {
+	if r.sub != nil {
+		drain(w, r)
+		http.Error(w, onlyFetched(r.sub.FullName), http.StatusForbidden)
+		return
+	}
 	if r.Header.Get("Content-Type") != "application/x-git-receive-pack-request" {
 		http.Error(w, "this is not a git push request", http.StatusUnsupportedMediaType)
 		return
@@ -95,6 +102,8 @@ func refuse(grant Grant, list commandList) func(gitCommand) string {
 			return "SAM has no branch for this task to push; tell whoever runs SAM"
 		case c.Ref != grant.Branch:
 			return fmt.Sprintf("SAM pushes only %s for this task, not %s; push with: git push origin HEAD:%s", admitted, name, grant.Branch)
+		case c.Ref == grant.Base:
+			return fmt.Sprintf("SAM never pushes to %s, the branch that the work goes to by a pull request", name)
 		case c.deletes():
 			return fmt.Sprintf("SAM does not delete branches; a person may delete %s once it is merged", admitted)
 		case c.creates() && !grant.Rewrite:
@@ -122,52 +131,36 @@ func refuse(grant Grant, list commandList) func(gitCommand) string {
 // push sends the first command of list and the pack upstream and records the outcome. It returns "ok", or the reason to
 // tell.
 func (g *Git) push(r *gitRequest, to *reply, list commandList, pack *upload) string {
-	ctx, command := r.Context(), list.commands[0]
-	fail := func(err error, token string) string {
-		e := asUpstreamError(err, token)
-		r.log.Warn().Err(e).Msg("git push failed upstream")
-		return "SAM could not push: " + e.message
-	}
+	ctx, command, m := r.Context(), list.commands[0], g.remote(r, receivePackService)
 	if r.ContentLength > r.limits.PackBytes+r.limits.CommandBytes {
 		return tooLarge(r.limits)
 	}
-	token, err := g.token(ctx, r.grant, receivePackService)
-	if err != nil {
-		return fail(err, "")
+	if reason := g.standing(r, m, command); reason != "" {
+		return reason
 	}
-	tip, err := g.tip(ctx, r.grant, token)
-	if err != nil {
-		return fail(err, token)
+	body, reason, err := g.admitPack(r, pack, command)
+	switch {
+	case err != nil && pack.tooLarge():
+		return tooLarge(r.limits)
+	case err != nil:
+		r.log.Warn().Err(err).Msg("git push could not be checked")
+		return brokeOff
+	case reason != "":
+		return reason
 	}
-	if tip != command.Old {
-		return fmt.Sprintf("fetch first: the branch is at %.10s upstream, this push was made for %.10s", tip, command.Old)
-	}
-
-	var packBody io.ReadCloser = pack
-	if !r.grant.Rewrite {
-		spooled, reason, err := g.spoolFastForward(ctx, pack, command)
-		if err != nil {
-			if pack.tooLarge() {
-				return tooLarge(r.limits)
-			}
-			r.log.Warn().Err(err).Msg("git push could not be checked")
-			return brokeOff
-		}
-		if reason != "" {
-			return reason
-		}
-		defer spooled.Close()
-		packBody = spooled
-	}
-
+	defer body.Close()
 	if reason := g.begin(r, command); reason != "" {
 		return reason
 	}
-	report, err := g.send(r, to, upstreamCommands(list.shallow, command, list), packBody, token)
-	if err != nil {
+	report := ""
+	failed := g.exchanges(ctx, m, body.rewind, func(token string) error {
+		report, err = g.send(r, m, to, upstreamCommands(list.shallow, command, list), body.reader(), token)
+		return err
+	})
+	if failed != nil {
 		switch read := pack.stop(); {
-		case g.landed(ctx, r.grant, command, token):
-			r.log.Warn().Err(asUpstreamError(err, token)).Msg("git push landed although upstream's answer was lost")
+		case g.landed(ctx, r.grant, command, m):
+			r.log.Warn().Err(failed).Msg("git push landed although upstream's answer was lost")
 			return g.record(r, command)
 		case errors.Is(read, errUploadTooLarge):
 			return tooLarge(r.limits)
@@ -175,13 +168,45 @@ func (g *Git) push(r *gitRequest, to *reply, list commandList, pack *upload) str
 			r.log.Warn().Err(read).Msg("git push broke off")
 			return brokeOff
 		}
-		return fail(err, token)
+		r.log.Warn().Err(failed).Msg("git push failed upstream")
+		return couldNotPush(failed)
 	}
 	if report != statusOK {
-		return report
+		return advised(report, command)
 	}
 	return g.record(r, command)
 }
+
+// standing asks upstream at once where the branch is and whether it is guarded. It returns "" when the update may go on,
+// else the reason.
+func (g *Git) standing(r *gitRequest, m remote, c gitCommand) string {
+	var why, tip string
+	group, ctx := errgroup.WithContext(r.Context())
+	group.Go(func() (err error) {
+		if why, err = g.grants.Guarded(ctx, r.grant); err != nil {
+			return &upstreamError{message: "SAM cannot learn at the moment whether this branch is protected, and pushes to none that may be; try again shortly", cause: err}
+		}
+		return nil
+	})
+	group.Go(func() (err error) {
+		tip, err = g.tip(ctx, r.grant, m)
+		return err
+	})
+	err := group.Wait()
+	switch {
+	case why != "":
+		return why
+	case err != nil:
+		e := asUpstreamError(err, "")
+		r.log.Warn().Err(e).Msg("git push failed upstream")
+		return couldNotPush(e)
+	case tip != c.Old:
+		return fmt.Sprintf("fetch first: the branch is at %.10s upstream, this push was made for %.10s", tip, c.Old)
+	}
+	return ""
+}
+
+func couldNotPush(e *upstreamError) string { return "SAM could not push: " + e.message }
 
 const brokeOff = "SAM could not read this push to its end; push again"
 
@@ -190,12 +215,12 @@ func tooLarge(limits GitLimits) string {
 }
 
 // send posts one update and its pack. It returns upstream's word on the ref: "ok" or a reason.
-func (g *Git) send(r *gitRequest, to *reply, commands []byte, pack io.ReadCloser, token string) (string, error) {
+func (g *Git) send(r *gitRequest, m remote, to *reply, commands []byte, pack io.ReadCloser, token string) (string, error) {
 	body := struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(commands), pack), pack}
-	req, err := upstreamRequest(r.Context(), r.grant, http.MethodPost, "/"+receivePackService, body, token)
+	req, err := upstreamRequest(r.Context(), m.url, http.MethodPost, "/"+receivePackService, body, token)
 	if err != nil {
 		return "", err
 	}
@@ -221,10 +246,10 @@ func (g *Git) send(r *gitRequest, to *reply, commands []byte, pack io.ReadCloser
 
 // landed says whether upstream has the update although it gave no usable answer. It asks even when the client is gone:
 // git would find the branch up to date the next time, and the push would never be recorded.
-func (g *Git) landed(ctx context.Context, grant Grant, c gitCommand, token string) bool {
+func (g *Git) landed(ctx context.Context, grant Grant, c gitCommand, m remote) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	tip, err := g.tip(ctx, grant, token)
+	tip, err := g.tip(ctx, grant, m)
 	return err == nil && tip == c.New
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -28,6 +29,7 @@ type upstreamError struct {
 	status     int // what the client gets
 	message    string
 	retryAfter string
+	unknown    bool // upstream does not know the token
 	cause      error
 }
 
@@ -74,13 +76,27 @@ func (e *scrubbedError) Error() string {
 }
 func (e *scrubbedError) Unwrap() error { return e.err }
 
-// token asks for a token for service; the error is fit for the client.
-func (g *Git) token(ctx context.Context, grant Grant, service string) (string, error) {
-	mint := g.tokens.FetchToken
-	if service == receivePackService {
-		mint = g.tokens.PushToken
+// remote is a repository upstream and what its tokens are for.
+type remote struct {
+	url  string
+	mint func(context.Context) (string, error)
+}
+
+// remote is where a request for a service goes.
+func (g *Git) remote(r *gitRequest, service string) remote {
+	switch {
+	case r.sub != nil:
+		return remote{r.sub.CloneURL, func(ctx context.Context) (string, error) { return g.tokens.ListedToken(ctx, *r.sub) }}
+	case service == receivePackService:
+		return remote{r.grant.CloneURL, func(ctx context.Context) (string, error) { return g.tokens.PushToken(ctx, r.grant) }}
+	default:
+		return remote{r.grant.CloneURL, func(ctx context.Context) (string, error) { return g.tokens.FetchToken(ctx, r.grant) }}
 	}
-	token, err := mint(ctx, grant)
+}
+
+// token returns a token for a remote; the error is fit for the client.
+func (m remote) token(ctx context.Context) (string, error) {
+	token, err := m.mint(ctx)
 	if err == nil && token == "" {
 		err = errors.New("the token is empty")
 	}
@@ -94,9 +110,33 @@ func (g *Git) token(ctx context.Context, grant Grant, service string) (string, e
 	return token, nil
 }
 
-// upstreamRequest makes a request to a path below the grant's repository.
-func upstreamRequest(ctx context.Context, grant Grant, method, path string, body io.Reader, token string) (*http.Request, error) {
-	base, err := url.Parse(grant.CloneURL)
+// exchanges runs exchange with a token. When upstream does not know the token, which it says before it takes anything in, a
+// new one is minted and the exchange run once more, if again says that this can be done. Nil: it always can. The error is
+// fit for the client.
+func (g *Git) exchanges(ctx context.Context, m remote, again func() bool, exchange func(token string) error) *upstreamError {
+	for tried := false; ; tried = true {
+		token, err := m.token(ctx)
+		if err != nil {
+			return asUpstreamError(err, "")
+		}
+		if err = exchange(token); err == nil {
+			return nil
+		}
+		failed := asUpstreamError(err, token)
+		if !failed.unknown {
+			return failed
+		}
+		g.tokens.ForgetToken(token)
+		if tried || again != nil && !again() {
+			return failed
+		}
+		zerolog.Ctx(ctx).Info().Msg("the repository's host does not know the token any more; once more with a new one")
+	}
+}
+
+// upstreamRequest makes a request to a path below a repository.
+func upstreamRequest(ctx context.Context, cloneURL, method, path string, body io.Reader, token string) (*http.Request, error) {
+	base, err := url.Parse(cloneURL)
 	if err != nil || (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" || base.User != nil || base.RawQuery != "" {
 		return nil, &upstreamError{status: http.StatusInternalServerError, message: "SAM has no usable address for this repository; tell whoever runs SAM"}
 	}
@@ -128,6 +168,7 @@ func answeredBadly(resp *http.Response) *upstreamError {
 	case code >= 300 && code < 400:
 		e.message = "the repository has moved on its host and SAM does not follow; push again once SAM has learned its new name"
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		e.unknown = code == http.StatusUnauthorized
 		e.message = fmt.Sprintf("the repository's host refused SAM's token (%d); check that the SAM app is still installed on this repository with the permissions it asks for", code)
 	case code == http.StatusNotFound:
 		e.message = "the repository's host does not show this repository to SAM (404); check that it exists and that the SAM app is installed on it"
@@ -145,19 +186,24 @@ func answeredBadly(resp *http.Response) *upstreamError {
 
 // tip reads what the grant's branch is upstream: forty zeros when there is none. It asks the receiving service, because
 // that is what the update will be compared with.
-func (g *Git) tip(ctx context.Context, grant Grant, token string) (string, error) {
-	req, err := upstreamRequest(ctx, grant, http.MethodGet, "/info/refs?service="+receivePackService, nil, token)
-	if err != nil {
-		return "", err
-	}
-	resp, err := g.exchange(req, token, "application/x-git-receive-pack-advertisement")
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	tip, err := findRef(io.LimitReader(resp.Body, maxAdvertisement), grant.Branch)
-	if err != nil {
-		return "", asUpstreamError(fmt.Errorf("read refs of %s: %w", grant.CloneURL, err), token)
+func (g *Git) tip(ctx context.Context, grant Grant, m remote) (tip string, _ error) {
+	failed := g.exchanges(ctx, m, nil, func(token string) error {
+		req, err := upstreamRequest(ctx, m.url, http.MethodGet, "/info/refs?service="+receivePackService, nil, token)
+		if err != nil {
+			return err
+		}
+		resp, err := g.exchange(req, token, "application/x-git-receive-pack-advertisement")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if tip, err = findRef(io.LimitReader(resp.Body, maxAdvertisement), grant.Branch); err != nil {
+			return fmt.Errorf("read refs of %s: %w", m.url, err)
+		}
+		return nil
+	})
+	if failed != nil {
+		return "", failed
 	}
 	return tip, nil
 }

@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	pushTokenValue  = "ghs_pushPUSHpushPUSH0123456789"
-	fetchTokenValue = "ghs_fetchFETCHfetch0123456789"
-	taskSecret      = "task-one-secret"
-	samBranch       = "refs/heads/sam/fix-1"
+	pushTokenValue      = "ghs_pushPUSHpushPUSH0123456789"
+	fetchTokenValue     = "ghs_fetchFETCHfetch0123456789"
+	workflowsTokenValue = "ghs_workflowsWORKFLOWS0123456789"
+	listedTokenValue    = "ghs_listedLISTED0123456789"
+	taskSecret          = "task-one-secret"
+	samBranch           = "refs/heads/sam/fix-1"
 )
 
 // gitWorld is a real upstream (git http-backend), a broker before it, and the record of what the broker did.
@@ -42,6 +44,9 @@ type gitWorld struct {
 	beginErr  error
 	recordErr error
 	tokenErr  error
+	guardErr  error
+	guarded   string
+	forgotten []string        // tokens that the broker was told to forget
 	requests  []*http.Request // that upstream got, without their bodies
 	intercept http.HandlerFunc
 }
@@ -95,7 +100,7 @@ func newGitWorld(t *testing.T, limits ...GitLimits) *gitWorld {
 	w.broker.Start()
 	t.Cleanup(w.broker.Close)
 	t.Cleanup(func() {
-		for _, token := range []string{pushTokenValue, fetchTokenValue} {
+		for _, token := range []string{pushTokenValue, fetchTokenValue, listedTokenValue} {
 			if strings.Contains(w.log.String(), token) || strings.Contains(w.said.String(), token) {
 				t.Errorf("a token leaked")
 			}
@@ -123,7 +128,12 @@ func (w *gitWorld) serveUpstream(rw http.ResponseWriter, r *http.Request) {
 func (w *gitWorld) serveGit(rw http.ResponseWriter, r *http.Request) {
 	_, token, _ := r.BasicAuth()
 	pushing := strings.HasSuffix(r.URL.Path, receivePackService) || r.URL.Query().Get("service") == receivePackService
-	if token != pushTokenValue && (pushing || token != fetchTokenValue) {
+	allowed := token == pushTokenValue || token == fetchTokenValue && !pushing
+	if !strings.HasPrefix(r.URL.Path, "/o/r.git/") { // a listed repository's own token reads it, and nothing else does
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), ".git/")
+		allowed = token == listedTokenValue+name && !pushing
+	}
+	if !allowed {
 		rw.Header().Set("WWW-Authenticate", `Basic realm="upstream"`)
 		http.Error(rw, "bad token "+token, http.StatusUnauthorized)
 		return
@@ -174,6 +184,24 @@ func (w *gitWorld) PushToken(context.Context, Grant) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return pushTokenValue, w.tokenErr
+}
+
+func (w *gitWorld) ListedToken(_ context.Context, listed GitRepository) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return listedTokenValue + listed.FullName, w.tokenErr
+}
+
+func (w *gitWorld) ForgetToken(token string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forgotten = append(w.forgotten, token)
+}
+
+func (w *gitWorld) Guarded(context.Context, Grant) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.guarded, w.guardErr
 }
 
 func (w *gitWorld) BeginPush(context.Context, Grant, Push) error {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"sam/agent/wire"
 	"sam/task"
 )
@@ -40,20 +42,65 @@ func (b brokered) Authorize(r *http.Request, id string) (Grant, error) {
 	if t.Node != node || t.State != task.Preparing && t.State != task.Running && t.State != task.Waiting {
 		return Grant{}, &GitForbiddenError{Message: closed}
 	}
-	return Grant{
-		Task: id, Epoch: t.Epoch, CloneURL: b.github.CloneURL(t.Repository), Branch: headsPrefix + t.Branch,
-		RepositoryID: t.Project, Installation: t.Installation, Rewrite: t.Rewrite,
-	}, nil
+	g := Grant{
+		Task: id, Epoch: t.Epoch, CloneURL: b.github.CloneURL(t.Repository), Branch: headsPrefix + t.Branch, Repository: t.Repository,
+		RepositoryID: t.Project, Installation: t.Installation, Rewrite: t.Rewrite, Workflows: b.git.workflowsOf(t.Repository),
+	}
+	if t.Base != "" {
+		g.Base = headsPrefix + t.Base
+	}
+	for _, name := range b.git.listedFor(t.Repository) {
+		g.Listed = append(g.Listed, GitRepository{FullName: name, CloneURL: b.github.CloneURL(name)})
+	}
+	return g, nil
+}
+
+// Guarded implements GitGrants.
+func (b brokered) Guarded(ctx context.Context, g Grant) (string, error) {
+	owner, name, _ := strings.Cut(g.Repository, "/")
+	p := task.Project{ID: g.RepositoryID, Installation: g.Installation, Owner: owner, Name: name}
+	return b.github.Guarded(ctx, p, strings.TrimPrefix(g.Branch, headsPrefix))
 }
 
 // FetchToken implements GitTokens.
 func (b brokered) FetchToken(ctx context.Context, g Grant) (string, error) {
-	return b.github.FetchToken(ctx, g.Installation, g.RepositoryID)
+	token, err := b.github.FetchToken(ctx, g.Installation, g.RepositoryID)
+	return token, withoutToken(err, g.Repository)
 }
 
-// PushToken implements GitTokens.
+// PushToken implements GitTokens. An account whose installation was not granted what the configuration allows it pushes
+// without that, and GitHub refuses what needs it.
 func (b brokered) PushToken(ctx context.Context, g Grant) (string, error) {
-	return b.github.PushToken(ctx, g.Installation, g.RepositoryID)
+	if g.Workflows {
+		token, err := b.github.WorkflowsToken(ctx, g.Installation, g.RepositoryID)
+		var unusable task.UnusableError
+		if !errors.As(err, &unusable) {
+			return token, withoutToken(err, g.Repository)
+		}
+		zerolog.Ctx(ctx).Warn().Str("reason", unusable.Reason).Msg("git.workflows lists an account that has not granted it; pushing without")
+	}
+	token, err := b.github.PushToken(ctx, g.Installation, g.RepositoryID)
+	return token, withoutToken(err, g.Repository)
+}
+
+// ListedToken implements GitTokens.
+func (b brokered) ListedToken(ctx context.Context, listed GitRepository) (string, error) {
+	token, err := b.github.ReadToken(ctx, listed.FullName)
+	return token, withoutToken(err, listed.FullName)
+}
+
+// ForgetToken implements GitTokens.
+func (b brokered) ForgetToken(token string) { b.github.ForgetToken(token) }
+
+// withoutToken tells a client why there is no token, where it helps to know.
+func withoutToken(err error, repository string) error {
+	switch {
+	case errors.Is(err, task.ErrSuspended):
+		return errors.Join(&GitForbiddenError{Message: "the SAM app is suspended on the account of " + repository + "; an owner of it can resume it in the account's settings"}, err)
+	case errors.Is(err, task.ErrNotFound):
+		return errors.Join(&GitForbiddenError{Message: "the SAM app is not installed on " + repository + ", or has no access to it; an owner of the account can give it that"}, err)
+	}
+	return err
 }
 
 // BeginPush implements GitRecords.

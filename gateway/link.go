@@ -38,9 +38,10 @@ type link struct {
 	conn     *websocket.Conn
 	cancel   context.CancelCauseFunc
 	writing  sync.Mutex
-	epoch    int64 // counts the node's links over all replicas; see enter
-	protocol int   // that both ends speak
-	clockOff bool  // by the last beat; the reader's
+	epoch    int64             // counts the node's links over all replicas; see enter
+	protocol int               // that both ends speak
+	clockOff bool              // by the last beat; the reader's
+	projects map[task.ID]int64 // of the tasks whose events came; the reader's
 }
 
 func (g *Gateway) serveLink(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +173,13 @@ func (l *link) resume(ctx context.Context, spools []wire.Ref) ([]wire.Resume, er
 		if err != nil {
 			return nil, err
 		}
-		wanted = append(wanted, wire.Resume{Ref: ref, After: min(t.Noted, t.Last), Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node)})
+		secrets, _, err := l.gateway.environment(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, wire.Resume{
+			Ref: ref, After: min(t.Noted, t.Last), Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node), Secrets: secrets,
+		})
 	}
 	return wanted, nil
 }

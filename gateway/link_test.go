@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func TestAWelcomeNamesTheSpoolsThatAreStillWantedAndFromWhere(t *testing.T) {
 		}
 		welcome.Resume[i].Token = ""
 	}
-	if !slices.Equal(welcome.Resume, want) {
+	if !reflect.DeepEqual(welcome.Resume, want) {
 		t.Errorf("resumes %+v, want %+v", welcome.Resume, want)
 	}
 }
@@ -132,10 +133,10 @@ func TestAPlacedTaskIsSentToItsNode(t *testing.T) {
 	got.Command, got.Token = "", ""
 	want := wire.Start{
 		Ref: refOf(placed), Repository: testProject, FullName: "harbour/quayside", CloneURL: w.github.cloneURL,
-		Thread: string(placed.Thread), Base: "main", Branch: "sam/fix-1", Agent: "demo",
+		Thread: string(placed.Thread), Base: "main", Branch: "sam/fix-1", Rewrite: true, Agent: "demo",
 		Prompt: "please add rate limiting", Request: "add rate limiting", AuthorName: "sam[bot]", AuthorEmail: "sam@example.com",
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("sent  %+v\nwant  %+v", got, want)
 	}
 }
@@ -163,7 +164,7 @@ func TestACommandIsSentAgainUntilTheNodeConfirmsIt(t *testing.T) {
 
 	p, _ = w.link("local")
 	again := p.hear(wire.TypeStart).Start
-	if *again != *sent {
+	if !reflect.DeepEqual(again, sent) {
 		t.Errorf("sent %+v, then %+v", sent, again)
 	}
 	p.say(wire.Frame{Type: wire.TypeDone, Done: &wire.Done{Command: again.Command}})

@@ -22,7 +22,11 @@ func (l *link) command(ctx context.Context, c task.Command) error {
 		if err != nil {
 			return err
 		}
-		return l.write(ctx, wire.Frame{Type: wire.TypeStart, Start: l.start(t, c)})
+		start := l.start(t, c)
+		if start.Secrets, start.Withheld, err = l.gateway.environment(ctx, t); err != nil {
+			return err
+		}
+		return l.write(ctx, wire.Frame{Type: wire.TypeStart, Start: start})
 	case task.CommandAnswer:
 		// Over a link of an older protocol the agent's end with its question is on the way.
 		_, err := l.gateway.attempt(ctx, l.node, c.Task, c.Epoch, task.Running, task.Waiting)
@@ -50,9 +54,11 @@ func (l *link) start(t task.Task, c task.Command) *wire.Start {
 	return &wire.Start{
 		Command: c.ID, Ref: wire.Ref{Task: string(t.ID), Epoch: t.Epoch}, After: t.Last,
 		Repository: t.Project, FullName: t.Repository, CloneURL: l.gateway.github.CloneURL(t.Repository),
-		Thread: string(t.Thread), Base: t.Base, Branch: t.Branch, Agent: t.Agent,
+		Thread: string(t.Thread), Base: t.Base, Branch: t.Branch, Rewrite: t.Rewrite, Agent: t.Agent,
 		Prompt: c.Prompt, Request: t.Request,
+		Listed:     l.gateway.git.listedFor(t.Repository),
 		AuthorName: l.gateway.author.Name, AuthorEmail: l.gateway.author.Email,
+		Untrusted: t.Untrusted, Environment: t.Settings.Devcontainer, Network: l.gateway.network(t),
 		Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node),
 	}
 }

@@ -12,9 +12,13 @@ import (
 // events stores a run of events, notes what they mean for the task, and only then acknowledges them.
 func (l *link) events(ctx context.Context, e wire.Events) error {
 	id := task.ID(e.Task)
-	run := make([]task.Numbered, len(e.Items))
-	parsed := make([]task.Event, len(e.Items))
-	for i, item := range e.Items {
+	items, err := l.redact(ctx, id, e.Items)
+	if err != nil {
+		return err
+	}
+	run := make([]task.Numbered, len(items))
+	parsed := make([]task.Event, len(items))
+	for i, item := range items {
 		event, err := task.ParseEvent(item)
 		if err != nil {
 			return refusal{fmt.Sprintf("task %s: %v", e.Task, err)}

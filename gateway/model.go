@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"sam/task"
@@ -21,17 +22,19 @@ type ModelOptions struct {
 	BaseURL string // of the Messages API, e.g. https://api.anthropic.com; a path in it is kept
 	Key     string // the operator's, sent as x-api-key; it never reaches a node
 	Prices  Prices
-	HTTP    *http.Client // its transport alone is used
+	// ServerTools are those of ServerTools that tasks may use: a way out of a workspace, through the model's servers.
+	ServerTools []string
+	HTTP        *http.Client // its transport alone is used
 }
 
 // Model is the model broker: a workspace's only way to a model. It speaks Anthropic's Messages API on both sides, adds the
-// operator's key, passes answers through as they come, and meters what each of them used.
+// operator's key, refuses what would make the model's servers a way out of the workspace (modelask.go), passes answers
+// through as they come, and meters what each of them used.
 //
 //	workspace -> node's forwarder -> Model -> Anthropic
 //
 //	POST /model/{task}/anthropic/v1/messages
 //	POST /model/{task}/anthropic/v1/messages/count_tokens
-//	GET  /model/{task}/anthropic/v1/models, /v1/models/{id}
 //
 // What it refuses itself has the API's error shape. Usage is what the answer tells, also when it breaks off: a stream that
 // ends before its last delta counts with the output it had told by then, which is less than was made.
@@ -39,8 +42,12 @@ type Model struct {
 	base    *url.URL
 	key     string
 	prices  Prices
+	rules   modelRules
 	client  *http.Client
-	telling time.Duration // modelTelling
+	held    heldRequests
+	refused *prometheus.CounterVec // by what
+	// telling and uploading are modelTelling and modelUploading.
+	telling, uploading time.Duration
 
 	mu       sync.Mutex
 	unpriced map[string]bool // models without a price that the log was told of, at most maxUnpriced
@@ -55,8 +62,18 @@ func NewModel(o ModelOptions) (*Model, error) {
 	if o.Key == "" || strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the model's key is empty, or holds what no key holds")
 	}
+	for _, tool := range o.ServerTools {
+		if !slices.Contains(ServerTools(), tool) {
+			return nil, fmt.Errorf("%q is no tool of the model's servers that can be allowed: there are %s", tool, strings.Join(ServerTools(), ", "))
+		}
+	}
 	return &Model{
-		base: base, key: o.Key, prices: o.Prices, telling: modelTelling, unpriced: map[string]bool{},
+		base: base, key: o.Key, prices: o.Prices, rules: modelRules{o.ServerTools},
+		telling: modelTelling, uploading: modelUploading, unpriced: map[string]bool{},
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sam_model_refused_total",
+			Help: "What tasks asked of the model and were not given, because it reaches beyond the conversation: requests by what was wrong with them, and values of Anthropic-Beta.",
+		}, []string{"what"}),
 		client: &http.Client{
 			Transport:     o.HTTP.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would take the key elsewhere
@@ -79,47 +96,38 @@ const (
 // maxUnpriced is how many models without a price the log tells of: their names may be a workspace's own.
 const maxUnpriced = 32
 
-// modelName is what a model may be called in an address. It excludes what a server on the way could take for a path.
-var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$`)
-
 // modelRequest is one admitted request.
 type modelRequest struct {
 	*http.Request
 	grant   Grant
 	records modelRecords
-	path    string // upstream, escaped
+	path    string // upstream
+}
+
+// register registers the metrics. A nil Model has none.
+func (m *Model) register(r prometheus.Registerer) {
+	if m != nil && r != nil {
+		r.MustRegister(m.refused)
+	}
 }
 
 // handler serves the routes. A nil Model refuses them all, with what to do about it.
 func (m *Model) handler(grants GitGrants, records modelRecords) http.Handler {
 	const root = "/model/{task}/anthropic/v1/"
 	mux := http.NewServeMux()
-	handle := func(pattern string, upstream func(*http.Request) string) { // upstream returns "" for what is not there
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			path := upstream(r)
+	for _, path := range []string{"messages", "messages/count_tokens"} {
+		mux.HandleFunc("POST "+root+path, func(w http.ResponseWriter, r *http.Request) {
 			grant, err := grants.Authorize(r, r.PathValue("task"))
 			switch {
 			case err != nil:
 				asModelError(r, err).tell(w)
 			case m == nil:
 				errNoModel().tell(w)
-			case path == "":
-				errNoSuchModelPath().tell(w)
 			default:
-				m.serve(r.Context(), w, &modelRequest{Request: r, grant: grant, records: records, path: path})
+				m.serve(r.Context(), w, &modelRequest{Request: r, grant: grant, records: records, path: "v1/" + path})
 			}
 		})
 	}
-	always := func(path string) func(*http.Request) string { return func(*http.Request) string { return path } }
-	handle("POST "+root+"messages", always("v1/messages"))
-	handle("POST "+root+"messages/count_tokens", always("v1/messages/count_tokens"))
-	handle("GET "+root+"models", always("v1/models"))
-	handle("GET "+root+"models/{id}", func(r *http.Request) string {
-		if !modelName.MatchString(r.PathValue("id")) {
-			return ""
-		}
-		return "v1/models/" + r.PathValue("id")
-	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { errNoSuchModelPath().tell(w) })
 	return mux
 }

@@ -158,25 +158,24 @@ func TestAnAnswerPassesThroughAndIsMetered(t *testing.T) {
 	}
 }
 
-func TestTheOtherRequestsPassAndCostNothing(t *testing.T) {
+func TestCountingTokensCostsNothingAndNothingElseIsThere(t *testing.T) {
 	scripted := model.New(model.Options{APIKey: modelKey})
 	t.Cleanup(scripted.Close)
 	w := newModelWorld(t, scripted.Handler())
-	for _, r := range []*http.Request{
-		w.request(http.MethodPost, "v1/messages/count_tokens", `{"model":"claude-opus-5-5","messages":[{"role":"user","content":"hello"}]}`),
-		w.request(http.MethodGet, "v1/models", ""),
-		w.request(http.MethodGet, "v1/models/claude-opus-5-5", ""),
-	} {
-		if response, body, err := w.answer(r); err != nil || response.StatusCode != http.StatusOK {
-			t.Errorf("%s %s: %d %s, %v", r.Method, r.URL.Path, response.StatusCode, body, err)
-		}
+	r := w.request(http.MethodPost, "v1/messages/count_tokens", `{"model":"claude-opus-5-5","messages":[{"role":"user","content":"hello"}]}`)
+	if response, body, err := w.answer(r); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("%d %s, %v", response.StatusCode, body, err)
 	}
 	if got := w.read(w.task.ID).Spent; got != (task.Spent{}) {
 		t.Errorf("spent %+v", got)
 	}
-	w.refused(w.request(http.MethodPost, "v1/complete", "{}"), 404, "not_found_error", "v1/messages")
-	w.refused(w.request(http.MethodGet, "v1/messages", ""), 404, "not_found_error", "v1/messages")
-	w.refused(w.request(http.MethodGet, "v1/organizations/me", ""), 404, "not_found_error", "v1/messages")
+	for _, ask := range []string{
+		"POST v1/complete", "GET v1/messages", "GET v1/organizations/me", "GET v1/models", "GET v1/models/claude-opus-5-5",
+		"POST v1/messages/batches", "POST v1/files", "POST v1/skills", "POST v1/messages/count_tokens/x", "POST v1/messages%2fbatches",
+	} {
+		method, path, _ := strings.Cut(ask, " ")
+		w.refused(w.request(method, path, "{}"), 404, "not_found_error", "v1/messages")
+	}
 }
 
 func TestOnlyARunningTaskOfTheNodeGetsAModel(t *testing.T) {
@@ -274,10 +273,10 @@ func TestOnlyTheHeadersOfTheAPIPass(t *testing.T) {
 		rw.Header().Set("Anthropic-Ratelimit-Tokens-Remaining", "5")
 		_, _ = io.WriteString(rw, `{"type":"message","usage":{}}`)
 	}))
-	r := w.request(http.MethodPost, "v1/messages?beta=true", "{}")
+	r := w.request(http.MethodPost, "v1/messages?beta=true&key=mine", "{}")
 	for name, value := range map[string]string{
-		"Anthropic-Beta": "one,two", "X-Stainless-Os": "Linux", "X-Api-Key": "mine", "Cookie": "c=d", "X-Forwarded-For": "192.0.2.1",
-		"User-Agent": "claude-cli/2", "Anthropic-Dangerous": "1",
+		"Anthropic-Beta": "claude-code-20250219, files-api-2025-04-14,effort-2025-11-24,mcp-client-2025-11-20", "X-Stainless-Os": "Linux", "X-Api-Key": "mine", "Cookie": "c=d", "X-Forwarded-For": "192.0.2.1",
+		"User-Agent": "claude-cli/2", "Anthropic-Dangerous": "1", "Content-Type": "application/json; charset=utf-16",
 	} {
 		r.Header.Set(name, value)
 	}
@@ -290,7 +289,7 @@ func TestOnlyTheHeadersOfTheAPIPass(t *testing.T) {
 		t.Errorf("asked for %s", s.path)
 	}
 	want := map[string]string{
-		"Anthropic-Beta": "one,two", "X-Stainless-Os": "Linux", "X-Api-Key": modelKey, "User-Agent": "claude-cli/2",
+		"Anthropic-Beta": "claude-code-20250219,effort-2025-11-24", "X-Stainless-Os": "Linux", "X-Api-Key": modelKey, "User-Agent": "claude-cli/2",
 		"Anthropic-Version": "2023-06-01", "Content-Type": "application/json", "Accept-Encoding": "identity", "Content-Length": "2",
 	}
 	for name := range s.header {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -43,7 +44,7 @@ func (e *modelError) tell(w http.ResponseWriter) {
 
 func errNoSuchModelPath() *modelError {
 	return &modelError{status: http.StatusNotFound, kind: "not_found_error",
-		message: "SAM brokers the Messages API here: POST v1/messages, POST v1/messages/count_tokens, GET v1/models"}
+		message: "SAM brokers the Messages API here, and nothing else of it than POST v1/messages and POST v1/messages/count_tokens"}
 }
 
 func errNoModel() *modelError {
@@ -53,6 +54,26 @@ func errNoModel() *modelError {
 
 func errRequestTooLarge() *modelError {
 	return &modelError{status: http.StatusRequestEntityTooLarge, kind: "request_too_large", message: "a request to the model may have 32 MiB"}
+}
+
+func errTooMuchAtOnce() *modelError {
+	return &modelError{status: http.StatusTooManyRequests, kind: "rate_limit_error", retry: true,
+		message: "this task, or all of them together, has too many large requests to the model under way; try again shortly"}
+}
+
+// refusedHeader says of an answer that SAM refused what was asked, and what that was, for the node to tell the task's page.
+const refusedHeader = "Sam-Refused"
+
+// refuse counts, logs and words a request that asks for what is not allowed.
+func (m *Model) refuse(ctx context.Context, w http.ResponseWriter, err error) error {
+	var unwanted *unwantedError
+	if !errors.As(err, &unwanted) {
+		return err
+	}
+	m.refused.WithLabelValues(unwanted.what).Inc()
+	w.Header().Set(refusedHeader, "model "+unwanted.what)
+	zerolog.Ctx(ctx).Warn().Str("what", unwanted.what).Str("subject", keepName(unwanted.subject)).Msg("request to the model refused")
+	return &modelError{status: http.StatusBadRequest, kind: "invalid_request_error", message: unwanted.Error()}
 }
 
 func errModelAway(status int, message string) *modelError {

@@ -3,50 +3,15 @@ package gateway
 import (
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"sam/task"
 )
-
-func TestAModelsNameLeadsNowhereElse(t *testing.T) {
-	asked := make(chan string, 100)
-	w := newModelWorld(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		asked <- r.URL.RequestURI()
-		_, _ = io.WriteString(rw, `{"data":[]}`)
-	}))
-	for _, id := range []string{
-		"%2e%2e", "%2E%2E", "..%2F..%2Fv1%2Fmessages%2Fbatches", "%2e%2e%2forganizations%2fme", "..%5cfiles", "a%00b", "a%3Fbeta=true", "%2Fetc", strings.Repeat("a", 300),
-	} {
-		r := w.request(http.MethodGet, "v1/models/x", "")
-		r.URL.RawPath = strings.TrimSuffix(r.URL.EscapedPath(), "x") + id
-		r.URL.Path = strings.TrimSuffix(r.URL.Path, "x") + strings.NewReplacer("%2e", ".", "%2E", ".", "%2F", "/", "%2f", "/", "%5c", `\`, "%00", "\x00", "%3F", "?").Replace(id)
-		response, body, err := w.answer(r)
-		if err != nil || response.StatusCode != http.StatusNotFound && response.StatusCode != http.StatusTemporaryRedirect && response.StatusCode != http.StatusMovedPermanently {
-			t.Errorf("%s: %v %s, %v", id, response.Status, body, err)
-		}
-	}
-	for _, id := range []string{"claude-opus-5-5", "claude-opus-4-1@20250805", "us.anthropic.claude-sonnet-4:0"} {
-		if response, body, err := w.answer(w.request(http.MethodGet, "v1/models/"+id, "")); err != nil || response.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s %s, %v", id, response.Status, body, err)
-			continue
-		}
-		if got := <-asked; got != "/v1/models/"+id {
-			t.Errorf("%s was asked for as %s", id, got)
-		}
-	}
-	if len(asked) > 0 {
-		t.Errorf("%s reached the model", <-asked)
-	}
-}
 
 // What cannot be read cannot be metered, and the client has not asked for it.
 func TestACompressedAnswerIsRefused(t *testing.T) {
@@ -77,49 +42,51 @@ func TestAnEarlyRefusalReachesTheClientWhole(t *testing.T) {
 		}
 		_, _ = io.WriteString(rw, halves[1])
 	}))
-	response, body, err := w.answer(w.request(http.MethodPost, "v1/messages", strings.Repeat("x", 8<<20)))
+	response, body, err := w.answer(w.request(http.MethodPost, "v1/messages", ask(strings.Repeat("x", 8<<20), false)))
 	if err != nil || response.StatusCode != http.StatusTooManyRequests || body != halves[0]+halves[1] {
 		t.Errorf("%s, %v", body, err)
 	}
 }
 
-func TestARequestThatWasSentWholeIsNotFailedWhenItIsStopped(t *testing.T) {
-	body := newUpload(iotest.DataErrReader(strings.NewReader("{}")), maxModelRequest) // as the server's bodies end
-	if _, err := io.ReadFull(body, make([]byte, 2)); err != nil {
-		t.Fatal(err)
-	}
-	if err := body.stop(); !errors.Is(err, io.EOF) {
-		t.Errorf("it ended with %v", err)
-	}
-	if n, err := body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
-		t.Errorf("the transport reads on and gets %d bytes, %v", n, err)
-	}
-}
-
-func TestAClientThatStallsInItsRequestIsToldOfAnEarlyRefusal(t *testing.T) {
-	const refusal = `{"type":"error"}`
-	heard := make(chan struct{})
-	upstream := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		rw.Header().Set("Content-Length", strconv.Itoa(len(refusal)))
-		rw.WriteHeader(http.StatusTooManyRequests)
-		_, _ = io.WriteString(rw, refusal)
-		_ = http.NewResponseController(rw).Flush()
-		<-heard
-	}))
-	t.Cleanup(upstream.Close)
-	broker := newBroker(t, upstream.URL)
-	broker.telling = 100 * time.Millisecond
+// Half a request is nothing that can be looked through, and holds its room.
+func TestAClientThatStallsInItsRequestIsLetGoAndGivesItsRoomBack(t *testing.T) {
+	broker := newBroker(t, "http://127.0.0.1:1")
+	broker.uploading = 100 * time.Millisecond
 	w := newModelWorldWith(t, broker)
 	unsent, stalled := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	r := w.request(http.MethodPost, "v1/messages", "").WithContext(ctx)
-	r.Body, r.ContentLength = unsent, 8<<20 // Go's server reads what is shorter before it answers
-	response, body, err := w.answer(r)
-	close(heard)
+	r.Body, r.ContentLength = unsent, 8<<20
+	w.refused(r, http.StatusRequestTimeout, "timeout_error", "did not arrive")
 	_ = stalled.Close()
-	if err != nil || response.StatusCode != http.StatusTooManyRequests || body != refusal {
-		t.Errorf("%v, %s", err, body)
+	w.until("its room is free", func() bool {
+		broker.held.mu.Lock()
+		defer broker.held.mu.Unlock()
+		return broker.held.all == 0 && len(broker.held.task) == 0
+	})
+}
+
+func TestATaskCannotHoldAllTheRoomForRequests(t *testing.T) {
+	var held heldRequests
+	var releases []func()
+	for range maxHeldRequestsOfTask / maxModelRequest {
+		release, ok := held.take("tgreedy", maxModelRequest)
+		if !ok {
+			t.Fatal("there is no room for what is allowed")
+		}
+		releases = append(releases, release)
+	}
+	if _, ok := held.take("tgreedy", 1); ok {
+		t.Error("it gets more than its share")
+	}
+	if _, ok := held.take("tother", maxModelRequest); !ok {
+		t.Error("another task gets none")
+	}
+	releases[0]()
+	releases[0]() // as good as once
+	if _, ok := held.take("tgreedy", maxModelRequest); !ok {
+		t.Error("room that was given back cannot be taken")
 	}
 }
 

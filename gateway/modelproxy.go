@@ -8,13 +8,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // The headers that pass, by their canonical names; a * stands for any end. Whatever else a workspace sends, credentials
 // before all, stays here; and so does what upstream says about the operator's account.
 var (
-	modelRequestHeaders  = [...]string{"Anthropic-Version", "Anthropic-Beta", "Content-Type", "Accept", "User-Agent", "X-Stainless-*"}
+	modelRequestHeaders  = [...]string{"Anthropic-Version", "Accept", "User-Agent", "X-Stainless-*"}
 	modelResponseHeaders = [...]string{"Content-Type", "Request-Id", "Retry-After", "Retry-After-Ms", "X-Should-Retry", "Anthropic-Ratelimit-*"}
 )
 
@@ -28,42 +27,32 @@ func passHeaders(to, from http.Header, allowed []string) {
 	}
 }
 
-// send passes a request on and returns the answer, unless that is one that only SAM's operator can do something about. An
-// error that is a *modelError is fit for the client.
+// send passes a request on, when it asks for nothing that is not allowed, and returns the answer, unless that is one that
+// only SAM's operator can do something about. An error that is a *modelError is fit for the client.
 func (m *Model) send(ctx context.Context, w http.ResponseWriter, r *modelRequest) (*http.Response, error) {
-	if r.ContentLength > maxModelRequest {
-		m.drain(w, r)
-		return nil, errRequestTooLarge()
+	size := r.ContentLength
+	if size < 0 || size > maxModelRequest {
+		size = maxModelRequest
 	}
-	address := m.base.JoinPath(r.path)
-	address.RawQuery = r.URL.RawQuery
-	body := newUpload(r.Body, maxModelRequest)
-	request, err := http.NewRequestWithContext(ctx, r.Method, address.String(), body)
+	release, ok := m.held.take(r.grant.Task, size)
+	if !ok {
+		m.drain(w, r)
+		return nil, errTooMuchAtOnce()
+	}
+	defer release() // by the answer's head the request is there
+	body, err := m.receive(ctx, w, r)
 	if err != nil {
-		return nil, fmt.Errorf("make a request to the model: %w", err)
+		return nil, err
 	}
-	if request.ContentLength = r.ContentLength; r.ContentLength == 0 {
-		request.Body = http.NoBody
-		_ = body.Close() // nobody will read it
+	if err := m.rules.check(body); err != nil {
+		return nil, m.refuse(ctx, w, err)
 	}
-	passHeaders(request.Header, r.Header, modelRequestHeaders[:])
-	request.Header.Set("X-Api-Key", m.key)
-	request.Header.Set("Accept-Encoding", "identity") // a compressed stream comes in lumps
+	request, err := m.request(ctx, r, body)
+	if err != nil {
+		return nil, err
+	}
 	response, err := m.client.Do(request)
-	if err == nil {
-		err = outlast(ctx, response, body)
-	}
-	// Nobody may read the request beside the server when the answer begins, and a client looks at the answer only when it
-	// has sent everything.
-	if ended := m.stop(w, body); !errors.Is(ended, io.EOF) && r.ContentLength != 0 {
-		m.drain(w, r)
-	}
 	switch {
-	case body.tooLarge():
-		if response != nil {
-			response.Body.Close()
-		}
-		return nil, errRequestTooLarge()
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, errors.Join(errModelAway(http.StatusGatewayTimeout, "the model did not answer in time; try again"), err)
 	case err != nil:
@@ -84,45 +73,26 @@ func (m *Model) send(ctx context.Context, w http.ResponseWriter, r *modelRequest
 	return response, nil
 }
 
-// maxEarlyAnswer is what is kept of an answer that came before the request was read, in bytes: it is a refusal.
-const maxEarlyAnswer = 1 << 20
-
-// outlast makes an answer that came before the request was read independent of the upload. The transport closes a
-// connection whose upload is stopped, and what is unread of the answer would go with it.
-func outlast(ctx context.Context, response *http.Response, body *upload) error {
-	select {
-	case <-body.done:
-		return nil
-	default:
+// request is what the model is asked: the workspace's body, and of its headers and query what the API has.
+func (m *Model) request(ctx context.Context, r *modelRequest, body []byte) (*http.Request, error) {
+	address := m.base.JoinPath(r.path)
+	if r.URL.Query().Get("beta") == "true" {
+		address.RawQuery = "beta=true"
 	}
-	if response.StatusCode < http.StatusMultipleChoices { // it goes on being read
-		select {
-		case <-body.done:
-		case <-ctx.Done():
-		}
-		return nil
-	}
-	held, err := io.ReadAll(io.LimitReader(response.Body, maxEarlyAnswer))
-	response.Body.Close()
+	request, err := http.NewRequestWithContext(ctx, r.Method, address.String(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("read the model's early answer: %w", err)
+		return nil, fmt.Errorf("make a request to the model: %w", err)
 	}
-	response.Body = io.NopCloser(bytes.NewReader(held))
-	return nil
-}
-
-// stop ends an upload. A client that stalls in the middle of it is not waited for longer than it takes to tell it so.
-func (m *Model) stop(w http.ResponseWriter, body *upload) error {
-	select {
-	case <-body.done:
-		return body.stop()
-	default:
+	passHeaders(request.Header, r.Header, modelRequestHeaders[:])
+	passed, dropped := m.rules.betas(r.Header.Values("Anthropic-Beta"))
+	if passed != "" {
+		request.Header.Set("Anthropic-Beta", passed)
 	}
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(time.Now().Add(m.telling))
-	ended := body.stop()
-	_ = conn.SetReadDeadline(time.Time{})
-	return ended
+	m.refused.WithLabelValues("beta").Add(float64(dropped))
+	request.Header.Set("Content-Type", "application/json") // whatever it was called: it is checked as that
+	request.Header.Set("X-Api-Key", m.key)
+	request.Header.Set("Accept-Encoding", "identity") // a compressed stream comes in lumps
+	return request, nil
 }
 
 func (m *Model) drain(w http.ResponseWriter, r *modelRequest) {

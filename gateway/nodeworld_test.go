@@ -50,8 +50,37 @@ func (o *oneRepository) FetchToken(_ context.Context, installation, repository i
 	return o.token(installation, repository, fetchTokenValue)
 }
 
+func (o *oneRepository) MintFetchToken(ctx context.Context, installation, repository int64) (string, error) {
+	return o.FetchToken(ctx, installation, repository)
+}
+
 func (o *oneRepository) PushToken(_ context.Context, installation, repository int64) (string, error) {
 	return o.token(installation, repository, pushTokenValue)
+}
+
+func (o *oneRepository) WorkflowsToken(_ context.Context, installation, repository int64) (string, error) {
+	return o.token(installation, repository, workflowsTokenValue)
+}
+
+func (o *oneRepository) ReadToken(_ context.Context, fullName string) (string, error) {
+	if o.away {
+		return "", errGitHubAway
+	}
+	return listedTokenValue + fullName, nil
+}
+
+func (o *oneRepository) ForgetToken(string) {}
+
+func (o *oneRepository) Guarded(_ context.Context, p task.Project, branch string) (string, error) {
+	switch {
+	case o.away:
+		return "", errGitHubAway
+	case p.FullName() != "harbour/quayside" || p.ID != testProject || p.Installation != testInstallation:
+		return "", errors.New("404 Not Found")
+	case branch == "main":
+		return "main is the default branch", nil
+	}
+	return "", nil
 }
 
 func (o *oneRepository) CloneURL(string) string { return o.cloneURL }

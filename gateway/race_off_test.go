@@ -1,0 +1,6 @@
+//go:build !race
+
+package gateway
+
+// raced says that this is built with the race detector, which slows some code much more than other.
+const raced = false

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -37,6 +38,18 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 	if !admission.In {
 		return r.starve(ctx, t, admission.Words(r.Bounds.InFlight))
 	}
+	settings, err := r.settings(ctx, p)
+	var bad task.SettingsError
+	switch {
+	case errors.As(err, &bad):
+		// Without a place: whoever mends the file may take days.
+		if err := r.store.Leave(ctx, t.Spec, r.Bounds.InFlight); err != nil {
+			return err
+		}
+		return r.starve(ctx, t, bad.Reason)
+	case err != nil:
+		return r.undecided(ctx, t, err)
+	}
 	branch, err := r.github.Branch(ctx, p, t.Spec)
 	var unusable task.UnusableError
 	switch {
@@ -57,6 +70,10 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 			return err
 		}
 		return r.starve(ctx, t, fmt.Sprintf("The task `%s` works on the branch `%s` now; this starts when that is done.", holder, branch.Name))
+	}
+	asked, err := json.Marshal(settings)
+	if err != nil {
+		return fmt.Errorf("encode the settings of project %d: %w", p.ID, err)
 	}
 	start := t
 	start.Branch, start.Base = branch.Name, branch.Base
@@ -84,7 +101,8 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 				task.FieldBranch: branch.Name, task.FieldBase: branch.Base, task.FieldRewrite: truth(branch.Rewrite), task.FieldTip: tip,
 				task.FieldPull: strconv.Itoa(branch.Pull), task.FieldPullURL: branch.PullURL,
 				task.FieldWorkspace: workspaceOf(nodes, decision.Node), task.FieldWaits: "",
-				task.FieldSilence: strconv.FormatInt(r.Bounds.Silence.Milliseconds(), 10),
+				task.FieldSilence:  strconv.FormatInt(r.Bounds.Silence.Milliseconds(), 10),
+				task.FieldSettings: string(asked), task.FieldUntrusted: truth(branch.Untrusted),
 			},
 			Entry:   &task.Entry{Kind: task.EntryStarted, Thread: t.Thread, Number: t.Number, Task: t.ID, Text: "Placed on " + decision.Node},
 			Effects: []task.Effect{task.StatusEffect(t.Spec)},
@@ -100,9 +118,17 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 	}
 }
 
-// undecided leaves a task whose branch GitHub does not tell to the next look, and has the person know when that lasts.
+// settings are what the project's file says.
+func (r *Runner) settings(ctx context.Context, p task.Project) (task.Settings, error) {
+	if r.Files == nil {
+		return task.Settings{}, nil
+	}
+	return r.Files.Settings(ctx, p)
+}
+
+// undecided leaves a task of which GitHub does not tell what must be known to the next look, and has the person know when that lasts.
 func (r *Runner) undecided(ctx context.Context, t task.Task, err error) error {
-	zerolog.Ctx(ctx).Warn().Err(err).Msg("GitHub does not tell the task's branch; trying again")
+	zerolog.Ctx(ctx).Warn().Err(err).Msg("GitHub does not tell what the task needs to begin; trying again")
 	why := t.Waits
 	if t.Claimed.Sub(t.Sought) > trouble {
 		why = "GitHub does not answer what SAM has to know before it can begin. SAM goes on asking, and this starts by itself; https://www.githubstatus.com may say more."

@@ -92,11 +92,21 @@ type Runner struct {
 	store    Store
 	github   GitHub
 	provider cloud.Provider
-	Bounds   Bounds // not to be changed once tasks are advanced
+	// Bounds and Files are not to be changed once tasks are advanced.
+	Bounds Bounds
+	Files  Files // nil: no project has one
+}
+
+// Files reads what projects say of themselves, in a file on their default branch.
+type Files interface {
+	// Settings are what a project's file says now; task.SettingsError when it is bad.
+	Settings(ctx context.Context, p task.Project) (task.Settings, error)
 }
 
 // New returns a runner with DefaultBounds.
-func New(s Store, g GitHub, p cloud.Provider) *Runner { return &Runner{s, g, p, DefaultBounds()} }
+func New(s Store, g GitHub, p cloud.Provider) *Runner {
+	return &Runner{store: s, github: g, provider: p, Bounds: DefaultBounds()}
+}
 
 // Prepare records the nodes that exist without being created.
 func (r *Runner) Prepare(ctx context.Context) error {

@@ -68,6 +68,12 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		{"a question", task.Event{Kind: task.Asked, Text: "MIT or Apache?"}},
 		{"an answer", task.Event{Kind: task.Answered, Text: "Apache"}},
 		{"a retry", task.Event{Kind: task.Retried, Text: "529 overloaded"}},
+		{"a host that was refused", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "host_refused", Subject: "static.example.org:443"},
+			Text: "static.example.org:443 was refused: the host is not listed, and this server's network policy admits listed ones only. If the task needs it, whoever runs the server can add static.example.org to network.allow."}},
+		{"a refused host with a hostile name", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "host_refused", Subject: "<script>alert(1)</script>\u202egro.ipyp:443"},
+			Text: "<img src=x onerror=alert(1)>:443 was refused: its name is none. Ask for a host by its name, as host:port."}},
+		{"a notice without a subject", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "host_refused"}, Text: "More than 50 hosts were refused in this attempt. Those after them are not told."}},
+		{"a notice of a later release", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "disk_<b>full", Subject: "/workspace"}, Text: "The disk is full."}},
 		{"usage", task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-sonnet-4-5", Input: 1234, Output: 56, CacheRead: 51_200, MicroUSD: 61_200}}},
 		{"a good end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Done, Headline: "Limit uploads"}}},
 		{"a bad end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Died, Reason: "The process was killed."}}},
@@ -79,7 +85,7 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		fmt.Fprintf(&b, "<!-- %s -->\n%s\n\n", e.name, r.shown(t, encoded(t, e.event), false))
 	}
 	for i, odd := range []string{`{"seq":16,"kind":"sang","text":"<la>"}`, `not JSON <script>`, `{"seq":18,"kind":"said"}`} {
-		fmt.Fprintf(&b, "<!-- of another release: %d -->\n%s\n\n", i+1, r.shown(t, task.Numbered{Seq: int64(16 + i), JSON: []byte(odd)}, false))
+		fmt.Fprintf(&b, "<!-- of another release: %d -->\n%s\n\n", i+1, r.shown(t, task.Numbered{Seq: int64(len(events) + 1 + i), JSON: []byte(odd)}, false))
 	}
 	golden := filepath.Join("testdata", "events.html")
 	if *update {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"html/template"
+	"strings"
 	"time"
 
 	"sam/task"
@@ -17,23 +18,24 @@ const (
 
 // eventView is one event as templates/event.html shows it.
 type eventView struct {
-	Task  task.ID
-	Seq   int64
-	At    time.Time
-	Kind  task.Kind
-	Known bool
-	Full  bool          // all of it, whatever its size
-	HTML  template.HTML // of its text
-	Words string        // its text as one line
-	Tool  *toolView
-	Step  *task.Step
-	Plan  []task.PlanItem
-	Done  int // of the plan
-	Usage *task.Usage
-	End   *task.End
-	Cut   int // bytes that its node left out
-	Left  int // bytes that this page leaves out
-	Raw   string
+	Task   task.ID
+	Seq    int64
+	At     time.Time
+	Kind   task.Kind
+	Known  bool
+	Full   bool          // all of it, whatever its size
+	HTML   template.HTML // of its text
+	Words  string        // its text as one line
+	Tool   *toolView
+	Step   *task.Step
+	Plan   []task.PlanItem
+	Done   int // of the plan
+	Usage  *task.Usage
+	Notice *noticeView
+	End    *task.End
+	Cut    int // bytes that its node left out
+	Left   int // bytes that this page leaves out
+	Raw    string
 	// Fate is of a tool that started: open, settled (its end is shown), or left (its end is elsewhere or never came).
 	Fate string
 }
@@ -114,6 +116,8 @@ func (r *render) view(id task.ID, n task.Numbered, full bool) eventView {
 		v.HTML, v.Words = r.markdown.html(text), line(e.Text, 140)
 	case task.Retried:
 		v.Words = line(e.Text, 400)
+	case task.Noticed:
+		v.Words, v.Notice = line(e.Text, 600), notice(*e.Notice)
 	case task.ToolStarted, task.ToolFinished:
 		v.Tool, v.Left = r.tool(*e.Tool, full)
 		v.Fate = "open"
@@ -151,6 +155,23 @@ func (r *render) tool(t task.Tool, full bool) (*toolView, int) {
 		v.Diff = visible(t.Diff)
 	}
 	return v, 0
+}
+
+// noticeView is what a notice is about: what kind it is in words, and what it names.
+type noticeView struct{ Title, Subject string }
+
+// noticeTitles are the notices that a page has words for.
+var noticeTitles = map[string]string{
+	"host_refused": "A host was refused",
+	"output_cut":   "Output was cut",
+}
+
+func notice(n task.Notice) *noticeView {
+	title, known := noticeTitles[n.Code]
+	if !known {
+		title = strings.ReplaceAll(line(n.Code, 40), "_", " ")
+	}
+	return &noticeView{Title: title, Subject: line(n.Subject, 200)}
 }
 
 // maxIndent is how deep JSON nests that is still laid out: every level indents all that is in it.

@@ -104,6 +104,8 @@ func TestHostileWordsAreHarmlessWhereverTheyStand(t *testing.T) {
 			"asked":    {Kind: task.Asked, Text: words},
 			"answered": {Kind: task.Answered, Text: words},
 			"retried":  {Kind: task.Retried, Text: words},
+			"noticed":  {Kind: task.Noticed, Text: words, Notice: &task.Notice{Code: words, Subject: words}},
+			"refused":  {Kind: task.Noticed, Text: words, Notice: &task.Notice{Code: "host_refused", Subject: words}},
 			"step":     {Kind: task.Stepped, Step: &task.Step{Name: task.StepName(head(words, 100)), Note: words}},
 			"plan":     {Kind: task.Planned, Plan: []task.PlanItem{{Text: words, Status: words}}},
 			"model":    {Kind: task.Used, Usage: &task.Usage{Model: words}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
+	"slices"
 	"strconv"
 	"time"
 
@@ -142,6 +143,9 @@ func until(t task.Task, i int) time.Time {
 
 func preparation(sum tally) []phaseStep {
 	steps := []phaseStep{{Name: task.StepMirror}, {Name: task.StepWorkspace}, {Name: task.StepAgent}}
+	if slices.ContainsFunc(sum.steps, func(s task.Step) bool { return s.Name == task.StepEnvironment }) { // of a repository that asks for one
+		steps = slices.Insert(steps, 2, phaseStep{Name: task.StepEnvironment})
+	}
 	for _, done := range sum.steps {
 		for i := range steps {
 			if steps[i].Name == done.Name {

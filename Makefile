@@ -14,7 +14,7 @@ MINUTES ?= 3
 SEED    ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chaos demo test lint fmt tools screenshots clean vet race speed
+.PHONY: help build chaos hostile demo test lint fmt tools screenshots clean vet race speed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ demo: build ## run the whole product on this machine, with stand-ins; ARGS="…"
 chaos: ## kill and pause everything for MINUTES=3 from SEED=n and count what was lost; BREAK=dedupe|lease|fence|owed|ack
 	@CGO_ENABLED=0 go build $(if $(BREAK),-tags broken) -ldflags "$(LDFLAGS)" -o bin/sam-chaos .
 	@bin/sam-chaos sandbox chaos --seed $(SEED) $(if $(BREAK),--break $(BREAK) --for 40s --patience 40s,--for $(MINUTES)m)
+
+hostile: ## run an agent and a repository that mean harm, in containers, and say what was refused, contained, or got out
+	@CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/sam-hostile .
+	@CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/intruder ./sandbox/hostile/intruder
+	@bin/sam-hostile sandbox hostile --intruder bin/intruder
 
 test: ## fetch the tools, lint, vet, test with the race detector, build
 	@scripts/step tools scripts/tools
@@ -62,4 +67,4 @@ race:
 
 # What is measured, and so must not run beside the race detector or anything else.
 speed:
-	go test -count=1 -run "AtMostThreeTimes" -v ./app
+	go test -count=1 -p 1 -run "AtMostThreeTimes|UnderAMillisecond|FiftyMegabytes" -v ./app ./gateway ./agent ./agent/shim

@@ -13,36 +13,46 @@ import (
 // rooms says which of our rooms a room may import, itself and its subfolders aside. A room that is not here may import
 // none. docs/architecture.md draws the same. Only app may import everything.
 var rooms = map[string][]string{
-	"sam":                     {"app"},
-	"task":                    {},
-	"agent/wire":              {},
-	"config":                  {},
-	"store":                   {"task"},
-	"store/blob":              {},
-	"forge":                   {"task"},
-	"handlers":                {"task"},
-	"runner":                  {"task", "runner/policy", "runner/cloud"},
-	"runner/policy":           {"task"},
-	"runner/cloud":            {"task"},
-	"runner/cloud/local":      {"task", "runner/cloud"},
-	"gateway":                 {"task", "agent/wire"},
-	"dashboard":               {"task"},
-	"agent":                   {"task", "agent/wire"},
-	"agent/demo":              {},
-	"agent/shim":              {},
-	"sandbox/github":          {},
-	"sandbox/redis":           {},
-	"sandbox/model":           {},
-	"sandbox/chaos":           {"sandbox/github", "sandbox/redis", "sandbox/seed"},
-	"sandbox/seed":            {},
-	"sandbox/github/contract": {},
-	"simulation":              {}, // its tests alone import rooms: all of them
+	"sam":                    {"app"},
+	"task":                   {},
+	"agent/wire":             {},
+	"config":                 {},
+	"store":                  {"task"},
+	"store/blob":             {},
+	"forge":                  {"task"},
+	"handlers":               {"task"},
+	"runner":                 {"task", "runner/policy", "runner/cloud"},
+	"runner/policy":          {"task"},
+	"runner/cloud":           {"task"},
+	"runner/cloud/local":     {"task", "runner/cloud"},
+	"gateway":                {"task", "agent/wire", "redact"},
+	"dashboard":              {"task"},
+	"agent":                  {"task", "agent/wire", "redact"},
+	"redact":                 {},
+	"seal":                   {},
+	"agent/demo":             {},
+	"agent/shim":             {},
+	"agent/egress":           {},
+	"agent/devcontainer":     {},
+	"sandbox/github":         {},
+	"sandbox/redis":          {},
+	"sandbox/model":          {},
+	"sandbox/chaos":          {"sandbox/github", "sandbox/redis", "sandbox/seed"},
+	"sandbox/seed":           {},
+	"sandbox/hostile":        {"sandbox/github", "sandbox/redis", "sandbox/model", "sandbox/seed"},
+	"sandbox/hostile/orders": {},
+	// A program of its own, for containers.
+	"sandbox/hostile/intruder": {"sandbox/hostile/orders"},
+	"sandbox/github/contract":  {},
+	"simulation":               {}, // its tests alone import rooms: all of them
 }
 
 // pure rooms import the standard library only; a prefix of another module may be named as an exception.
 var pure = map[string][]string{
-	"task": nil, "agent/wire": nil, "runner/policy": nil, "runner/cloud/local": nil, "agent/demo": nil,
-	"config": {"github.com/goccy/go-yaml"},
+	"task": nil, "agent/wire": nil, "runner/policy": nil, "runner/cloud/local": nil, "agent/demo": nil, "redact": nil, "seal": nil,
+	"agent/egress":       {"golang.org/x/net/idna"},
+	"agent/devcontainer": {"github.com/tailscale/hujson", "github.com/goccy/go-yaml"},
+	"config":             {"github.com/goccy/go-yaml"},
 }
 
 // homes says which rooms may import an SDK.

@@ -29,7 +29,7 @@ func newModel(c config.Model, transport http.RoundTripper) (*gateway.Model, erro
 		prices[name] = gateway.Price(price)
 	}
 	return gateway.NewModel(gateway.ModelOptions{
-		BaseURL: c.Anthropic.BaseURL, Key: key, Prices: prices, HTTP: &http.Client{Transport: transport},
+		BaseURL: c.Anthropic.BaseURL, Key: key, Prices: prices, ServerTools: c.ServerTools, HTTP: &http.Client{Transport: transport},
 	})
 }
 

@@ -40,6 +40,7 @@ func newNode() *cobra.Command {
 				Gateway: c.Gateway, Token: token, Dir: c.Dir, Slots: c.Slots,
 				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe,
 				Image: c.Image, Sudo: c.Sudo, Memory: int64(c.Memory), CPUs: c.CPUs, Processes: int64(c.PIDs),
+				Disk: int64(c.Disk), KeepFree: int64(c.KeepFree),
 			})
 		},
 	}

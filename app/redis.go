@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,12 +11,12 @@ import (
 	"sam/store/blob"
 )
 
-// openStore connects to Redis as the configuration says.
-func openStore(ctx context.Context, c config.Redis, blobs blob.Store) (*store.Store, error) {
+// openStore connects to Redis as the configuration says. Tasks are kept for keep after their end.
+func openStore(ctx context.Context, c config.Redis, keep time.Duration, blobs blob.Store) (*store.Store, error) {
 	o := store.Options{
 		Mode: store.Mode(c.Mode), Addresses: c.Addresses, SentinelMaster: c.SentinelMaster, SentinelUsername: c.SentinelUsername,
 		Username: c.Username, TLS: c.TLS, CAFile: c.CAFile, Replicas: c.WantedReplicas(), AllowLossy: c.AllowLossy,
-		Blobs: blobs,
+		Blobs: blobs, Keep: keep,
 	}
 	if len(o.Addresses) == 0 {
 		o.Addresses = []string{c.Address}

@@ -60,6 +60,10 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	ring, err := loadKeys(c.Keys)
+	if err != nil {
+		return nil, err
+	}
 
 	s := &server{outbound: newTransport()}
 	defer func() {
@@ -71,7 +75,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if blobs, s.blobs, err = openBlobs(ctx, c.Blob, s.outbound); err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, c.Redis, blobs); err != nil {
+	if s.store, err = openStore(ctx, c.Redis, c.Tasks.Keep, blobs); err != nil {
 		return nil, err
 	}
 	if s.dashboard, err = dashboard.New(dashboard.Options{Store: s.store, GitHub: c.GitHub.WebURL}); err != nil {
@@ -106,6 +110,13 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	s.runner = runner.New(s.store, github, local.Provider{Node: c.Node.Name, Slots: c.Node.Slots})
 	s.runner.Bounds.InFlight = task.Limits{Account: c.Tasks.OfAccount, All: c.Tasks.AtOnce}
 	s.runner.Bounds.Place, s.runner.Bounds.Silence = c.Tasks.Place, c.Tasks.Silence
+	var secrets *vault
+	var opened gateway.Secrets // nil where there is no vault
+	if ring.Newest() != "" {
+		secrets = newVault(s.store, c.Keys, ring)
+		opened = secrets
+	}
+	s.runner.Files = newProjectFiles(c, github, secrets)
 	s.consume = store.Handlers{
 		Delivery: webhook.Handle,
 		Task:     s.runner.Advance,
@@ -126,11 +137,20 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	registries, err := newRegistries(c.Network, s.outbound)
+	if err != nil {
+		return nil, err
+	}
 	s.gateway = gateway.New(gateway.Options{
 		Model: model,
 		Store: s.store, GitHub: github, Keys: keys,
 		Author: gateway.Author{Name: github.Self().Login, Email: github.Self().Email},
-		HTTP:   &http.Client{Transport: s.outbound}, Metrics: registry,
+		HTTP:   &http.Client{Transport: s.outbound}, Metrics: registry, Secrets: opened,
+		Git: gateway.GitPolicy{
+			Workflows: c.Git.Workflows, Repositories: c.Git.Repositories, MaxPack: int64(c.Git.MaxPack), MaxObjects: c.Git.MaxObjects,
+		},
+		Network:    &wire.Network{Policy: c.Network.Policy, Hosts: c.Network.Hosts(), Internal: c.Network.Internal},
+		Registries: registries,
 	})
 
 	public := http.NewServeMux()
@@ -138,6 +158,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	public.Handle("/node/", s.gateway)
 	public.Handle(wire.GitPath, s.gateway)
 	public.Handle(wire.ModelPath, s.gateway)
+	public.Handle(wire.RegistryPath, s.gateway)
 	if s.public, err = newDoor(ctx, "public", c.Public.Listen, public, hostOf(c.Public.URL)); err != nil {
 		return nil, err
 	}

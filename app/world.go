@@ -40,6 +40,7 @@ type worldOptions struct {
 	binary string                          // what runs in containers as sam; empty: this program
 	engine string                          // address of the container engine; empty: the usual one
 	key    string                          // the server's key for the scripted model; empty: the right one
+	keys   string                          // folder of the server's keys for secrets; empty: it keeps none
 	watch  func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
 }
 
@@ -83,7 +84,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 	if err != nil {
 		return fmt.Errorf("write the App's credentials: %w", err)
 	}
-	c.Agent = o.agent
+	c.Agent, c.Keys.Dir = o.agent, o.keys
 	c.Public.Listen, c.Dashboard.Listen, c.Operator.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Blob.Dir = filepath.Join(w.dir, "blobs")
 	c.Redis = config.Redis{Address: w.redis.Address, AllowLossy: !w.redis.Durable}

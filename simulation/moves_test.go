@@ -13,14 +13,14 @@ type moves struct {
 	moving sync.Mutex
 	owner  map[place]string // who has it now
 	away   map[string]bool  // accounts without the App now
-	went   map[place]bool   // it was transferred: what was asked for just before may be nobody's
+	went   map[place]bool   // it was transferred: a label that was put on just before may be nobody's, as may a comment
 	left   map[place]bool   // the App was off it for a time
 	stuck  []string         // what could not come back: then the case is none
 }
 
 // mute reports whether SAM was without a way to a repository for a time, so that what it had to say there may not have been
-// said. A transfer is such a time, while nobody has told SAM of the account that it went to.
-func (m *moves) mute(p place) bool { return m.left[p] || m.went[p] }
+// said.
+func (m *moves) mute(p place) bool { return m.left[p] }
 
 func newMoves() *moves {
 	m := &moves{owner: map[place]string{}, away: map[string]bool{}, went: map[place]bool{}, left: map[place]bool{}}

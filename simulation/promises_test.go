@@ -84,7 +84,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			last = t
 		}
 	}
-	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 && !s.mute(p) {
+	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 && !s.mute(p) && !s.went[p] {
 		found("%d tasks of %d labellings", labelled, most)
 	}
 	var open []int
@@ -124,7 +124,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			asked++
 		}
 	}
-	if refusals > asked || refusals < asked && !s.mute(p) {
+	if refusals > asked || refusals < asked && !s.mute(p) && !s.went[p] {
 		found("%d of a member's %d requests were answered with why not", refusals, asked)
 	}
 	seen := map[string]bool{}

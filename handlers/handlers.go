@@ -56,6 +56,9 @@ type GitHub interface {
 	// Projects lists an installation's repositories; task.ErrNotFound when GitHub knows no such installation,
 	// task.ErrSuspended when it answers nothing about it.
 	Projects(ctx context.Context, installation int64) ([]task.Project, error)
+	// Whereabouts is a project as it is now, found by the repository's id, wherever it went; task.ErrNotFound when SAM is not
+	// installed on it, and task.ErrSuspended.
+	Whereabouts(ctx context.Context, p task.Project) (task.Project, error)
 	// ThreadState is what has become of what a task stands on; task.ErrNotFound when the repository is gone for SAM, and
 	// task.ErrSuspended.
 	ThreadState(ctx context.Context, p task.Project, t task.Task) (task.ThreadState, error)
@@ -144,10 +147,26 @@ func (b Base) project(ctx context.Context, installation, repository int64) (task
 			Msg("adopted a project whose installation was not announced")
 		return found, true, nil
 	}
-	zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).
-		Msg("a delivery speaks of a repository outside its installation; ignored")
-	b.Metrics.ignored("unknown_repository")
-	return task.Project{}, false, nil
+	return b.elsewhere(ctx, installation, repository)
+}
+
+// elsewhere is the project of a delivery whose installation does not have it: it may have gone to another one since. What
+// was asked for is then asked of the project where it is, by what its writer may do there.
+func (b Base) elsewhere(ctx context.Context, installation, repository int64) (task.Project, bool, error) {
+	now, err := b.GitHub.Whereabouts(ctx, task.Project{ID: repository})
+	switch {
+	case errors.Is(err, task.ErrNotFound) || err == nil && now.Installation == installation:
+		zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).
+			Msg("a delivery speaks of a repository outside its installation; ignored")
+		b.Metrics.ignored("unknown_repository")
+		return task.Project{}, false, nil
+	case errors.Is(err, task.ErrSuspended):
+		b.Metrics.ignored("suspended")
+		return task.Project{}, false, nil
+	case err != nil:
+		return task.Project{}, false, err
+	}
+	return now, true, b.adopt(ctx, "moved", now)
 }
 
 // person is who sent an event.

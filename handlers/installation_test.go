@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -103,6 +104,27 @@ func TestARepositoryThatGoesToAnotherAccountTakesNoTasksAlong(t *testing.T) {
 	}
 }
 
+func TestWhatWasAskedForJustBeforeATransferIsAskedWhereTheRepositoryWent(t *testing.T) {
+	w := newWorld(t)
+	w.issue("hello", "Uploads are slow")
+	_, err := w.hub.Install(w.app.ID, "tess")
+	w.check(err)
+	w.settle()
+	_, err = w.hub.TransferRepository("octo", "octo", "hello", "tess")
+	w.check(err)
+	w.check(w.hub.SetCollaborator("tess", "hello", "ada", "write"))
+	w.settle()
+	body := strings.NewReplacer(`"repository":{"id":7`, fmt.Sprintf(`"repository":{"id":%d`, w.repository("hello")),
+		`"installation":{"id":2}`, fmt.Sprintf(`"installation":{"id":%d}`, w.install.ID)).Replace(comment) // delivered late
+	if code, answer := w.post("issue_comment", guid, body, nil); code != 200 {
+		t.Fatalf("%d %s", code, answer)
+	}
+	w.settle()
+	if got := w.task(task.NewID(w.repository("hello"), task.CommentSource(5), 0)); got.Repository != "tess/hello" || got.Cancel != "" {
+		t.Errorf("the task is of %s, cancelled because %q", got.Repository, got.Cancel)
+	}
+}
+
 // mute is a GitHub that answers nothing.
 type mute struct{}
 
@@ -112,6 +134,9 @@ func (mute) Role(context.Context, task.Project, string) (task.Role, error) {
 	return task.RoleNone, errMute
 }
 func (mute) Projects(context.Context, int64) ([]task.Project, error) { return nil, errMute }
+func (mute) Whereabouts(context.Context, task.Project) (task.Project, error) {
+	return task.Project{}, errMute
+}
 func (mute) ThreadState(context.Context, task.Project, task.Task) (task.ThreadState, error) {
 	return task.ThreadState{}, errMute
 }

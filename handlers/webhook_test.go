@@ -28,6 +28,11 @@ func (n nobody) Projects(context.Context, int64) ([]task.Project, error) {
 	return nil, nil
 }
 
+func (n nobody) Whereabouts(context.Context, task.Project) (task.Project, error) {
+	n.t.Error("GitHub was asked for a project at the door")
+	return task.Project{}, nil
+}
+
 func (n nobody) Closed(context.Context, task.Project, task.Spec) (bool, error) {
 	n.t.Error("GitHub was asked for a comment at the door")
 	return false, nil

@@ -124,7 +124,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			asked++
 		}
 	}
-	if refusals > asked || refusals < asked && !s.mute(p) && !s.went[p] {
+	if refusals > asked || refusals < asked && !s.mute(p) {
 		found("%d of a member's %d requests were answered with why not", refusals, asked)
 	}
 	seen := map[string]bool{}

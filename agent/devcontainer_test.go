@@ -308,7 +308,7 @@ func TestALifecycleCommandThatFailsIsToldAndTheWorkGoesOn(t *testing.T) {
 	f := e.repository(t, map[string]string{".devcontainer.json": `{"image": "` + DefaultImage + `",
 		"onCreateCommand": "touch first", "postCreateCommand": "echo installing; echo it is broken >&2; exit 3", "postStartCommand": "touch never"}`},
 		`ls first never 2>&1`).work()
-	if !f.noticed(devcontainer.Failed, "postCreateCommand", "exit code 3") || !f.noticed(devcontainer.Failed, "postCreateCommand", "installing\nit is broken") {
+	if !f.noticed(devcontainer.Failed, "postCreateCommand", "exit code 3") || !f.noticed(devcontainer.Failed, "postCreateCommand", "installing\n") || !f.noticed(devcontainer.Failed, "postCreateCommand", "it is broken\n") {
 		t.Errorf("it was told %q", f.notices())
 	}
 	if !strings.Contains(f.said, "first") || !strings.Contains(f.said, "never': No such file") {

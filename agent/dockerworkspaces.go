@@ -80,7 +80,7 @@ func (w *workspaces) connect(ctx context.Context, made *dockerWorkspace, s wire.
 			return err
 		}
 	}
-	out, err := w.egress(s)
+	out, err := w.ways(s)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type forward struct {
 }
 
 // startForward listens on a loopback port of the node's until close.
-func startForward(ctx context.Context, gateway *gatewayClient, task, token string, out egress.Options) (*forward, error) {
+func startForward(ctx context.Context, gateway *gatewayClient, task, token string, out ways) (*forward, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the workspace: %w", err)
@@ -40,7 +40,7 @@ func startForward(ctx context.Context, gateway *gatewayClient, task, token strin
 }
 
 // forwardOn serves a listener until close, which closes it. address is what programs in the workspace dial.
-func forwardOn(ctx context.Context, listener net.Listener, address string, gateway *gatewayClient, task, token string, out egress.Options) *forward {
+func forwardOn(ctx context.Context, listener net.Listener, address string, gateway *gatewayClient, task, token string, out ways) *forward {
 	log := zerolog.Ctx(ctx)
 	quiet := stdlog.New(log, "", 0)
 	proxy := &httputil.ReverseProxy{
@@ -56,9 +56,10 @@ func forwardOn(ctx context.Context, listener net.Listener, address string, gatew
 			r.Out.Header.Set(wire.TaskTokenHeader, token)
 			r.Out.Header.Set("Authorization", gateway.authorization())
 		},
-		Transport:     gateway.transport(),
-		FlushInterval: -1, // git shows progress while it goes, and a model what it thinks
-		ErrorLog:      quiet,
+		Transport:      gateway.transport(),
+		ModifyResponse: out.listen,
+		FlushInterval:  -1, // git shows progress while it goes, and a model what it thinks
+		ErrorLog:       quiet,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() == nil {
 				log.Warn().Err(err).Msg("the gateway cannot be reached for a workspace")
@@ -67,7 +68,7 @@ func forwardOn(ctx context.Context, listener net.Listener, address string, gatew
 		},
 	}
 	out.Log = quiet
-	f := &forward{address: address, task: task, proxy: egress.New(out), served: make(chan struct{})}
+	f := &forward{address: address, task: task, proxy: egress.New(out.Options), served: make(chan struct{})}
 	f.server = &http.Server{
 		Handler:           proxied(token, f.proxy, privately(task, token, out.Rules.Policy, proxy, f.only(token, proxy))),
 		ReadHeaderTimeout: 10 * time.Second,

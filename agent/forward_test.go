@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"sam/agent/egress"
 	"sam/agent/wire"
 )
 
@@ -27,7 +26,7 @@ func TestTheForwarderCarriesTheTasksOwnGitAndModelAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken, egress.Options{})
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, ways{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func TestAGatewayThatIsAwayIsABadGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken, egress.Options{})
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, ways{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,45 +5,83 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
 	"sam/agent/egress"
+	"sam/agent/wire"
 	"sam/task"
 )
 
-// hostRefused is the code of the notices of what the proxy refused.
+// hostRefused is the code of the notices of what the proxy refused. The brokers have their own.
 const hostRefused = "host_refused"
 
-// maxRefusedHosts bounds how many refused hosts one attempt's events name. A program that tries names at random would
-// fill the page.
-const maxRefusedHosts = 50
+// maxRefusals bounds how many things that were refused one attempt's events name, by code. A program that tries names at
+// random would fill the page.
+const maxRefusals = 50
 
-// refusedHosts tells of each host that the proxy refused once in an attempt. A node that restarted knows what was told
-// from the attempt's spool.
-type refusedHosts struct {
+// refusals tells of each thing that was refused once in an attempt. A node that restarted knows what was told from the
+// attempt's spool.
+type refusals struct {
 	emit func(task.Event) error
 
 	mu   sync.Mutex
-	told []string // subjects, in order; one more than maxRefusedHosts when it was said that there are more
+	told map[string][]string // subjects by code, in order; one more than maxRefusals when it was said that there are more
 }
 
-// note takes a refusal. What cannot be recorded is told the next time that it is refused.
-func (h *refusedHosts) note(r *egress.RefusedError) {
+// host takes a refusal of the proxy's.
+func (h *refusals) host(r *egress.RefusedError) { h.note(hostRefused, r.Target, r.Error()) }
+
+// broker takes a refusal of a broker's.
+func (h *refusals) broker(r wire.Refused) { h.note(r.Code, r.Subject, r.Text) }
+
+// note tells of one. What cannot be recorded is told the next time that it is refused.
+func (h *refusals) note(code, subject, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	subject := printable(r.Target)
-	if len(h.told) > maxRefusedHosts || slices.Contains(h.told, subject) {
+	subject = printable(subject)
+	told := h.told[code]
+	if len(told) > maxRefusals || slices.Contains(told, subject) {
 		return
 	}
-	e := task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: hostRefused, Subject: subject}, Text: printable(r.Error())}
-	if len(h.told) == maxRefusedHosts {
-		e.Notice.Subject, e.Text = "", fmt.Sprintf("More than %d hosts were refused in this attempt. Those after them are not told.", maxRefusedHosts)
+	e := task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: code, Subject: subject}, Text: printable(text)}
+	if len(told) == maxRefusals {
+		e.Notice.Subject, e.Text = "", fmt.Sprintf("More than %d such things were refused in this attempt. Those after them are not told.", maxRefusals)
 	}
 	if h.emit(e) == nil {
-		h.told = append(h.told, e.Notice.Subject)
+		h.told[code] = append(told, e.Notice.Subject)
 	}
+}
+
+// listen takes what a broker says of a refusal off its answer, and tells of it.
+func (w ways) listen(res *http.Response) error {
+	w.hear(res.Header)
+	res.Body = &heardOut{res.Body, func() { w.hear(res.Trailer) }}
+	return nil
+}
+
+func (w ways) hear(header http.Header) {
+	value := header.Get(wire.RefusedHeader)
+	header.Del(wire.RefusedHeader)
+	if r, ok := wire.ParseRefused(value); ok && w.refused != nil {
+		w.refused(r)
+	}
+}
+
+// heardOut calls atEnd when the answer was read to its end, where its trailers are.
+type heardOut struct {
+	io.ReadCloser
+	atEnd func()
+}
+
+func (b *heardOut) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF { //nolint:errorlint // a reader's end is no other
+		b.atEnd()
+	}
+	return n, err
 }
 
 // printable is a text that a workspace chose, without what would break its line.
@@ -56,11 +94,11 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, "\ufffd"))
 }
 
-// noticed are the subjects of an attempt's notices of a code, in order.
-func (s *spool) noticed(code string) ([]string, error) {
+// refusals are the subjects of an attempt's notices by their code, in order.
+func (s *spool) refusals() (map[string][]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var subjects []string
+	subjects := map[string][]string{}
 	reader := bufio.NewReaderSize(io.NewSectionReader(s.file, s.begin, s.size-s.begin), 2*task.MaxEvent)
 	for seq := s.after + 1; seq <= s.last; seq++ {
 		line, err := reader.ReadSlice('\n')
@@ -71,8 +109,8 @@ func (s *spool) noticed(code string) ([]string, error) {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return nil, fmt.Errorf("read event %d in spool: %w", seq, err)
 		}
-		if e.Kind == task.Noticed && e.Notice != nil && e.Notice.Code == code {
-			subjects = append(subjects, e.Notice.Subject)
+		if e.Kind == task.Noticed && e.Notice != nil {
+			subjects[e.Notice.Code] = append(subjects[e.Notice.Code], e.Notice.Subject)
 		}
 	}
 	return subjects, nil

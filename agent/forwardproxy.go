@@ -8,11 +8,16 @@ import (
 	"sam/agent/wire"
 )
 
-// egress is the proxy that an attempt's workspace gets: it admits what the task was sent with, and tells the task of what it
-// refuses.
-func (w *workspaces) egress(s wire.Start) (egress.Options, error) {
+// ways are what leads out of an attempt's workspace: the proxy, and the brokers, of which refused hears what they refuse.
+type ways struct {
+	egress.Options
+	refused func(wire.Refused)
+}
+
+// ways are those of an attempt: the proxy admits what the task was sent with, and the task is told of what is refused.
+func (w *workspaces) ways(s wire.Start) (ways, error) {
 	var err error
-	out := w.out
+	out := ways{Options: w.out}
 	if out.Rules, err = rulesOf(s.Network); err != nil || w.spools == nil {
 		return out, err
 	}
@@ -20,11 +25,12 @@ func (w *workspaces) egress(s wire.Start) (egress.Options, error) {
 	if spool == nil {
 		return out, nil
 	}
-	told, err := spool.noticed(hostRefused)
+	told, err := spool.refusals()
 	if err != nil {
 		return out, err
 	}
-	out.Refused = (&refusedHosts{emit: spool.append, told: told}).note
+	tell := &refusals{emit: spool.append, told: told}
+	out.Refused, out.refused = tell.host, tell.broker
 	return out, nil
 }
 

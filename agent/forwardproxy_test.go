@@ -30,7 +30,7 @@ func forwarding(t *testing.T, out egress.Options) *forward {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken, out)
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, ways{Options: out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestEachRefusedHostIsToldOnceInAnAttemptAndNotWithoutEnd(t *testing.T) {
 	}
 	w := &workspaces{spools: set}
 	note := func() func(*egress.RefusedError) {
-		out, err := w.egress(wire.Start{Ref: ref, Network: &wire.Network{Policy: "registries"}})
+		out, err := w.ways(wire.Start{Ref: ref, Network: &wire.Network{Policy: "registries"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestEachRefusedHostIsToldOnceInAnAttemptAndNotWithoutEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := note() // as after a restart of the node
-	for i := range maxRefusedHosts + 20 {
+	for i := range maxRefusals + 20 {
 		again(&egress.RefusedError{Target: "evil.example:443", Why: "x", Advice: "y"})
 		again(&egress.RefusedError{Target: fmt.Sprintf("h%d.example:443", i), Why: "x", Advice: "y"})
 	}
@@ -168,7 +168,7 @@ func TestEachRefusedHostIsToldOnceInAnAttemptAndNotWithoutEnd(t *testing.T) {
 			subjects = append(subjects, e.Notice.Subject)
 		}
 	}
-	if len(subjects) != maxRefusedHosts+1 || subjects[0] != "evil.example:443" || subjects[1] != "a  b \ufffd" || subjects[2] != "h0.example:443" || subjects[maxRefusedHosts] != "" {
+	if len(subjects) != maxRefusals+1 || subjects[0] != "evil.example:443" || subjects[1] != "a  b \ufffd" || subjects[2] != "h0.example:443" || subjects[maxRefusals] != "" {
 		t.Errorf("told are %d: %q", len(subjects), subjects)
 	}
 	if driver, _, err := s.since(0); err != nil || driver != 1 {

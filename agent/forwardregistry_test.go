@@ -35,7 +35,7 @@ func forwardingTo(t *testing.T, gateway http.Handler, out egress.Options) *forwa
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), g, "tmine", taskToken, out)
+	f, err := startForward(t.Context(), g, "tmine", taskToken, ways{Options: out})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func (w *workspaces) make(ctx context.Context, s wire.Start, from heads) (made W
 	if err != nil {
 		return nil, "", err
 	}
-	out, err := w.egress(s)
+	out, err := w.ways(s)
 	if err != nil {
 		return nil, "", err
 	}

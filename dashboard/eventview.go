@@ -162,8 +162,14 @@ type noticeView struct{ Title, Subject string }
 
 // noticeTitles are the notices that a page has words for.
 var noticeTitles = map[string]string{
-	"host_refused": "A host was refused",
-	"output_cut":   "Output was cut",
+	"host_refused":         "A host was refused",
+	"push_refused":         "A push was refused",
+	"model_refused":        "A request to the model was refused",
+	"output_cut":           "Output was cut",
+	"devcontainer_refused": "Left out of the project's environment",
+	"devcontainer_failed":  "The project's environment failed",
+	"restored_from_base":   "Restored from the base branch",
+	"secret_withheld":      "A secret was withheld",
 }
 
 func notice(n task.Notice) *noticeView {

@@ -54,6 +54,7 @@ func (g *Git) receivePack(w http.ResponseWriter, r *gitRequest) {
 	to := newReply(w, list, pack.done)
 	if refusal := refuse(r.grant, list); refusal != nil {
 		r.log.Info().Str("ref", list.commands[0].Ref).Int("refs", len(list.commands)).Str("reason", refusal(list.commands[0])).Msg("git push refused")
+		to.refused(list.commands[0], refusal(list.commands[0]))
 		_ = pack.stop() // how far it was read is no matter: it is refused
 		drain(w, r)
 		to.report(statusOK, list.commands, refusal)
@@ -71,8 +72,16 @@ func (g *Git) receivePack(w http.ResponseWriter, r *gitRequest) {
 		log.Info().Msg("git push recorded")
 	} else {
 		log.Warn().Str("reason", status).Msg("git push failed")
+		if !passing(status) {
+			to.refused(command, status)
+		}
 	}
 	to.report(statusOK, list.commands, func(gitCommand) string { return status })
+}
+
+// passing reports whether the reason tells to push again: then nothing was refused for what it is.
+func passing(reason string) bool {
+	return strings.HasPrefix(reason, "fetch first") || strings.Contains(reason, "again")
 }
 
 // decodedBody undoes the body's Content-Encoding. The error is fit for the client.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"crypto/rand"
 	"net/http"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sam/agent/wire"
 )
 
 const zeroID = "0000000000000000000000000000000000000000"
@@ -213,6 +216,25 @@ func TestAPushThatIsNotRecordedIsNotToldAsDone(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+func TestAPushThatIsRefusedForWhatItIsIsToldToTheTaskAndOneToMakeAgainIsNot(t *testing.T) {
+	t.Parallel()
+	w := newGitWorld(t)
+	work := w.clone()
+	id := w.commit(work, "a")
+	for ref, want := range map[string]wire.Refused{
+		"refs/heads/main": {Code: "push_refused", Subject: "refs/heads/main", Text: "SAM pushes only sam/fix-1"},
+		"refs/tags/v1":    {Code: "push_refused", Subject: "refs/tags/v1", Text: "SAM pushes only sam/fix-1"},
+		samBranch:         {}, // no pack comes with it: it broke off
+	} {
+		resp, answer := w.request(http.MethodPost, "/git/t1/git-receive-pack", bytes.NewReader(pushBody(zeroID, id, ref, "report-status")),
+			map[string]string{"Content-Type": "application/x-git-receive-pack-request"})
+		got := toldOf(resp)
+		if !strings.Contains(answer, "ng "+ref) || got.Code != want.Code || got.Subject != want.Subject || !strings.Contains(got.Text, want.Text) {
+			t.Errorf("%s: told %+v, want %+v; %q", ref, got, want, answer)
+		}
 	}
 }
 

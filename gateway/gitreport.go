@@ -11,6 +11,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+
+	"sam/agent/wire"
 )
 
 const (
@@ -92,6 +94,13 @@ func (p *reply) report(unpack string, commands []gitCommand, status func(gitComm
 	}
 	p.band(sideband.PackData, report.Bytes())
 	_ = pktline.NewEncoder(p.w).Flush()
+}
+
+// refused has the node tell the task's page of a refused update: in a trailer, since progress may have been written.
+func (p *reply) refused(c gitCommand, reason string) {
+	p.w.Header().Set(http.TrailerPrefix+wire.RefusedHeader, wire.Refused{
+		Code: "push_refused", Subject: oneLine(c.Ref), Text: fmt.Sprintf("A push of %s was refused: %s.", oneLine(c.Ref), strings.TrimSuffix(oneLine(reason), ".")),
+	}.Header())
 }
 
 // oneLine makes text fit for a line of the report.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sam/agent/wire"
 )
 
 // claudeAsks has what Claude Code 2.1.330 was seen to send, shortened, and what else it can.
@@ -132,12 +134,22 @@ func TestAnAllowedServerToolAndItsResultsPassAndNoOther(t *testing.T) {
 	}
 }
 
+// toldOf is what an answer says of a refusal.
+func toldOf(res *http.Response) wire.Refused {
+	for _, header := range []http.Header{res.Header, res.Trailer} {
+		if r, ok := wire.ParseRefused(header.Get(wire.RefusedHeader)); ok {
+			return r
+		}
+	}
+	return wire.Refused{}
+}
+
 func TestARefusedRequestReachesNoModelAndIsToldAndCounted(t *testing.T) {
 	reached := make(chan string, 10)
 	w := newModelWorld(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
 	for _, path := range []string{"v1/messages?beta=true", "v1/messages/count_tokens"} {
 		response, body, err := w.answer(w.request(http.MethodPost, path, `{"tools":[{"type":"web_search_20250305"}]}`))
-		if err != nil || response.Header.Get(refusedHeader) != "model tool" || response.Header.Get("X-Should-Retry") != "false" {
+		if err != nil || toldOf(response).Code != "model_refused" || toldOf(response).Subject != "tool" || response.Header.Get("X-Should-Retry") != "false" {
 			t.Errorf("%v %v, %v", response.Header, body, err)
 		}
 		w.refused(w.request(http.MethodPost, path, `{"tools":[{"type":"web_search_20250305"}]}`), 400, "invalid_request_error", "model.server_tools: [web_search]")

@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"github.com/rs/zerolog"
+
+	"sam/agent/wire"
 )
 
 // modelError is an error as the Messages API answers it.
@@ -61,9 +63,6 @@ func errTooMuchAtOnce() *modelError {
 		message: "this task, or all of them together, has too many large requests to the model under way; try again shortly"}
 }
 
-// refusedHeader says of an answer that SAM refused what was asked, and what that was, for the node to tell the task's page.
-const refusedHeader = "Sam-Refused"
-
 // refuse counts, logs and words a request that asks for what is not allowed.
 func (m *Model) refuse(ctx context.Context, w http.ResponseWriter, err error) error {
 	var unwanted *unwantedError
@@ -71,7 +70,9 @@ func (m *Model) refuse(ctx context.Context, w http.ResponseWriter, err error) er
 		return err
 	}
 	m.refused.WithLabelValues(unwanted.what).Inc()
-	w.Header().Set(refusedHeader, "model "+unwanted.what)
+	w.Header().Set(wire.RefusedHeader, wire.Refused{
+		Code: "model_refused", Subject: unwanted.what, Text: "A request to the model was refused: " + unwanted.Error(),
+	}.Header())
 	zerolog.Ctx(ctx).Warn().Str("what", unwanted.what).Str("subject", keepName(unwanted.subject)).Msg("request to the model refused")
 	return &modelError{status: http.StatusBadRequest, kind: "invalid_request_error", message: unwanted.Error()}
 }

@@ -63,7 +63,7 @@ vet:
 
 # The race detector needs cgo, whatever the environment says about it.
 race:
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 40m ./...
 
 # What is measured, and so must not run beside the race detector or anything else.
 speed:

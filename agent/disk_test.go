@@ -168,7 +168,7 @@ func TestWhenTheDiskRunsFullTheLargestWorkspaceIsStopped(t *testing.T) {
 	var free atomic.Int64
 	free.Store(100 << 30)
 	n := startNode(g, nodeOptions(g, t.TempDir()), scarce(&free), func(n *Node) {
-		n.drivers = newDrivers(filling{`[ -e "$HOME/../7-13.home/tmp" ] && head -c 9000000 /dev/zero > big; true`})
+		n.drivers = newDrivers(filling{`case "$HOME" in */7-13.home) head -c 9000000 /dev/zero > big;; esac`})
 	})
 	t.Cleanup(n.stop)
 	small := start(g, "tsmall", 1, "x")

@@ -78,7 +78,7 @@ type heardOut struct {
 
 func (b *heardOut) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // a reader's end is no other
+	if err == io.EOF {
 		b.atEnd()
 	}
 	return n, err

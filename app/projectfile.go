@@ -51,15 +51,13 @@ func bad(err error) error {
 // devcontainerName is the name of a folder in .devcontainer.
 var devcontainerName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
-// networks are the policies, the narrowest first.
-var networks = []string{"brokers", "registries", "open"}
-
 // allowed says what is wrong with what a file asks for.
 func (f projectFiles) allowed(r config.Repository) error {
 	if r.Agent != "" && !slices.Contains(f.agents, r.Agent) {
 		return r.Wrong("agent", "this is not an agent that SAM's operator lets projects choose; they are "+strings.Join(f.agents, ", "))
 	}
 	if r.Network != "" {
+		networks := task.NetworkPolicies()
 		switch asked := slices.Index(networks, r.Network); {
 		case asked < 0:
 			return r.Wrong("network", "this is no policy of the network; they are "+strings.Join(networks, ", "))

@@ -52,11 +52,9 @@ func (g *Gateway) environment(ctx context.Context, t task.Task) (wire.Secrets, [
 	return given, withheld, nil
 }
 
-// policies of the network, the narrowest first.
-var policies = []string{"brokers", "registries", "open"}
-
 // network is what the attempt's workspace may reach: what the operator lets it, or less where its settings say so.
 func (g *Gateway) network(t task.Task) *wire.Network {
+	policies := task.NetworkPolicies()
 	asked := slices.Index(policies, t.Settings.Network)
 	if g.out == nil || asked < 0 || asked >= slices.Index(policies, g.out.Policy) {
 		return g.out

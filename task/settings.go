@@ -14,3 +14,6 @@ type Settings struct {
 type SettingsError struct{ Reason string }
 
 func (e SettingsError) Error() string { return e.Reason }
+
+// NetworkPolicies are what a workspace's network may be, the narrowest first.
+func NetworkPolicies() []string { return []string{"brokers", "registries", "open"} }

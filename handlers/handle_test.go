@@ -253,7 +253,7 @@ func TestWhatIsOutsideOfEveryInstallationIsIgnored(t *testing.T) {
 		counted                  string
 	}{
 		"an installation that GitHub does not know": {
-			func(w *world) int64 { return w.install.ID + 1000 }, func(w *world) int64 { return w.repository("hello") }, "unknown_installation"},
+			func(w *world) int64 { return w.install.ID + 1000 }, func(w *world) int64 { return w.repository("elsewhere") }, "unknown_installation"},
 		"a repository outside the installation": {
 			func(w *world) int64 { return w.install.ID }, func(w *world) int64 { return w.repository("elsewhere") }, "unknown_repository"},
 	} {

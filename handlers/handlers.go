@@ -125,10 +125,7 @@ func (b Base) project(ctx context.Context, installation, repository int64) (task
 	projects, err := b.GitHub.Projects(ctx, installation)
 	switch {
 	case errors.Is(err, task.ErrNotFound):
-		zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).
-			Msg("a delivery speaks of an installation that GitHub does not know as ours; ignored")
-		b.Metrics.ignored("unknown_installation")
-		return task.Project{}, false, nil
+		return b.elsewhere(ctx, installation, repository, "unknown_installation")
 	case errors.Is(err, task.ErrSuspended):
 		b.suspended(ctx, installation)
 		return task.Project{}, false, nil
@@ -147,18 +144,19 @@ func (b Base) project(ctx context.Context, installation, repository int64) (task
 			Msg("adopted a project whose installation was not announced")
 		return found, true, nil
 	}
-	return b.elsewhere(ctx, installation, repository)
+	return b.elsewhere(ctx, installation, repository, "unknown_repository")
 }
 
-// elsewhere is the project of a delivery whose installation does not have it: it may have gone to another one since. What
-// was asked for is then asked of the project where it is, by what its writer may do there.
-func (b Base) elsewhere(ctx context.Context, installation, repository int64) (task.Project, bool, error) {
+// elsewhere is the project of a delivery whose installation does not have it, or is none of ours: it may have gone to another
+// one since. What was asked for is then asked of the project where it is, by what its writer may do there. unknown is why
+// it is ignored when it is nowhere.
+func (b Base) elsewhere(ctx context.Context, installation, repository int64, unknown string) (task.Project, bool, error) {
 	now, err := b.GitHub.Whereabouts(ctx, task.Project{ID: repository})
 	switch {
 	case errors.Is(err, task.ErrNotFound) || err == nil && now.Installation == installation:
-		zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).
-			Msg("a delivery speaks of a repository outside its installation; ignored")
-		b.Metrics.ignored("unknown_repository")
+		zerolog.Ctx(ctx).Warn().Int64("installation", installation).Int64("repository", repository).Str("why", unknown).
+			Msg("a delivery speaks of a repository that SAM is not installed on; ignored")
+		b.Metrics.ignored(unknown)
 		return task.Project{}, false, nil
 	case errors.Is(err, task.ErrSuspended):
 		b.Metrics.ignored("suspended")

@@ -104,24 +104,40 @@ func TestARepositoryThatGoesToAnotherAccountTakesNoTasksAlong(t *testing.T) {
 	}
 }
 
-func TestWhatWasAskedForJustBeforeATransferIsAskedWhereTheRepositoryWent(t *testing.T) {
-	w := newWorld(t)
-	w.issue("hello", "Uploads are slow")
-	_, err := w.hub.Install(w.app.ID, "tess")
-	w.check(err)
-	w.settle()
-	_, err = w.hub.TransferRepository("octo", "octo", "hello", "tess")
-	w.check(err)
-	w.check(w.hub.SetCollaborator("tess", "hello", "ada", "write"))
-	w.settle()
-	body := strings.NewReplacer(`"repository":{"id":7`, fmt.Sprintf(`"repository":{"id":%d`, w.repository("hello")),
-		`"installation":{"id":2}`, fmt.Sprintf(`"installation":{"id":%d}`, w.install.ID)).Replace(comment) // delivered late
-	if code, answer := w.post("issue_comment", guid, body, nil); code != 200 {
-		t.Fatalf("%d %s", code, answer)
-	}
-	w.settle()
-	if got := w.task(task.NewID(w.repository("hello"), task.CommentSource(5), 0)); got.Repository != "tess/hello" || got.Cancel != "" {
-		t.Errorf("the task is of %s, cancelled because %q", got.Repository, got.Cancel)
+func TestWhatWasAskedForBeforeARepositoryWentIsAskedWhereItIs(t *testing.T) {
+	for name, went := range map[string]func(*world){
+		"to another account": func(w *world) {
+			_, err := w.hub.Install(w.app.ID, "tess")
+			w.check(err)
+			w.settle()
+			_, err = w.hub.TransferRepository("octo", "octo", "hello", "tess")
+			w.check(err)
+			w.check(w.hub.SetCollaborator("tess", "hello", "ada", "write"))
+		},
+		"to a new installation of the same": func(w *world) {
+			w.check(w.hub.Uninstall(w.install.ID))
+			_, err := w.hub.Install(w.app.ID, "octo")
+			w.check(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.issue("hello", "Uploads are slow")
+			w.settle()
+			went(w)
+			w.settle()
+			body := strings.NewReplacer(`"repository":{"id":7`, fmt.Sprintf(`"repository":{"id":%d`, w.repository("hello")),
+				`"installation":{"id":2}`, fmt.Sprintf(`"installation":{"id":%d}`, w.install.ID)).Replace(comment) // delivered late
+			if code, answer := w.post("issue_comment", guid, body, nil); code != 200 {
+				t.Fatalf("%d %s", code, answer)
+			}
+			w.settle()
+			p, err := w.store.Project(t.Context(), w.repository("hello"))
+			w.check(err)
+			if got := w.task(task.NewID(p.ID, task.CommentSource(5), 0)); got.Repository != p.FullName() || got.Installation != p.Installation || got.Cancel != "" {
+				t.Errorf("the task is of %s, installation %d, cancelled because %q", got.Repository, got.Installation, got.Cancel)
+			}
+		})
 	}
 }
 

@@ -13,7 +13,6 @@ type moves struct {
 	moving sync.Mutex
 	owner  map[place]string // who has it now
 	away   map[string]bool  // accounts without the App now
-	went   map[place]bool   // it was transferred: a label that was put on just before may be nobody's, as may a comment
 	left   map[place]bool   // the App was off it for a time
 	stuck  []string         // what could not come back: then the case is none
 }
@@ -23,7 +22,7 @@ type moves struct {
 func (m *moves) mute(p place) bool { return m.left[p] }
 
 func newMoves() *moves {
-	m := &moves{owner: map[place]string{}, away: map[string]bool{}, went: map[place]bool{}, left: map[place]bool{}}
+	m := &moves{owner: map[place]string{}, away: map[string]bool{}, left: map[place]bool{}}
 	for _, p := range places() {
 		m.owner[p] = p.owner
 	}
@@ -82,7 +81,7 @@ func (s *session) transferTo(p place, owner string) error {
 	if _, err := s.hub.TransferRepository(maintainer, p.owner, p.name, owner); err != nil {
 		return err
 	}
-	s.owner[p], s.went[p] = owner, true
+	s.owner[p] = owner
 	if s.away[owner] {
 		s.left[p] = true
 	}

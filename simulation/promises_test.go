@@ -84,7 +84,7 @@ func (s *session) checkThread(p place, number int, tasks []task.Task) (wrong []s
 			last = t
 		}
 	}
-	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 && !s.mute(p) && !s.went[p] {
+	if most := s.labels[thread]; labelled > most || labelled == 0 && most > 0 && !s.mute(p) {
 		found("%d tasks of %d labellings", labelled, most)
 	}
 	var open []int

@@ -25,20 +25,33 @@ const forbidden os.FileMode = 0o027
 func Load(files []string, dir string) (Ring, error) {
 	paths := append([]string{}, files...)
 	if dir != "" {
-		found, err := os.ReadDir(dir)
+		found, err := inFolder(dir)
 		if err != nil {
-			return Ring{}, fmt.Errorf("look for keys: %w", err)
+			return Ring{}, err
 		}
-		before := len(paths)
-		for _, entry := range found {
-			if strings.HasSuffix(entry.Name(), Suffix) {
-				paths = append(paths, filepath.Join(dir, entry.Name()))
-			}
-		}
-		if len(paths) == before {
+		if len(found) == 0 {
 			return Ring{}, fmt.Errorf("%s holds no %s file: make one with `sam keys new %s`", dir, Suffix, dir)
 		}
+		paths = append(paths, found...)
 	}
+	return load(paths)
+}
+
+func inFolder(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for keys: %w", err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), Suffix) {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return paths, nil
+}
+
+func load(paths []string) (Ring, error) {
 	keys := make([]Key, 0, len(paths))
 	for _, path := range paths {
 		k, err := readKey(path)
@@ -78,14 +91,27 @@ func readKey(path string) (Key, error) {
 	return k, nil
 }
 
-// Create makes a key and writes its file, readable by its owner only. Where path is a folder the file is named by the key's ID.
-// It never writes over a file.
+// Create makes a key and writes its file, readable by its owner only. Where path is a folder the file is named by the key's ID,
+// and the key is newer than all that are there, even where the clock has gone back since. It never writes over a file.
 func Create(path string, now time.Time) (Key, string, error) {
+	info, err := os.Stat(path)
+	folder := err == nil && info.IsDir()
+	if folder {
+		paths, err := inFolder(path)
+		if err != nil {
+			return Key{}, "", err
+		}
+		ring, err := load(paths)
+		if err != nil {
+			return Key{}, "", err
+		}
+		now = ring.after(now)
+	}
 	k, err := NewKey(now)
 	if err != nil {
 		return Key{}, "", err
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	if folder {
 		path = filepath.Join(path, k.ID+Suffix)
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

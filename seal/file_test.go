@@ -101,3 +101,18 @@ func TestAKeyFileThatCannotBeTrustedIsRefusedByName(t *testing.T) {
 		})
 	}
 }
+
+func TestAKeyIsNewerThanThoseOfItsFolderWhateverTheClockSays(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 23, 12, 0, 0, 999_900_000, time.UTC)
+	for _, at := range []time.Time{now, now, now.Add(-time.Hour), now.Add(time.Minute)} {
+		k, _, err := seal.Create(dir, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, err := seal.Load(nil, dir)
+		if err != nil || ring.Newest() != k.ID {
+			t.Errorf("made at %v is %s, and the newest of %v: %v", at, k.ID, ring.IDs(), err)
+		}
+	}
+}

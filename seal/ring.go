@@ -31,6 +31,9 @@ const keyBytes = 32
 // keyWord begins a key's line, and says which format it is.
 const keyWord = "sam-key-1"
 
+// keyTime is the part of a key's ID that says when it was made.
+const keyTime = "20060102T150405.000Z"
+
 // keyID is a key's name: when it was made, UTC to the millisecond, and 32 random bits. Byte order is age.
 var keyID = regexp.MustCompile(`^\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}$`)
 
@@ -53,7 +56,7 @@ func NewKey(now time.Time) (Key, error) {
 	_, _ = rand.Read(secret) // it never fails: crypto/rand ends the process instead
 	mark := make([]byte, 4)
 	_, _ = rand.Read(mark)
-	return newKey(now.UTC().Format("20060102T150405.000Z")+"-"+hex.EncodeToString(mark), secret)
+	return newKey(now.UTC().Format(keyTime)+"-"+hex.EncodeToString(mark), secret)
 }
 
 func newKey(id string, secret []byte) (Key, error) {
@@ -117,6 +120,15 @@ func (r Ring) Newest() string {
 		return ""
 	}
 	return r.keys[0].ID
+}
+
+// after returns now, or the first millisecond that a key newer than all of the ring's may be of.
+func (r Ring) after(now time.Time) time.Time {
+	made, err := time.Parse(keyTime, r.Newest()[:min(len(keyTime), len(r.Newest()))])
+	if err == nil && now.Before(made.Add(time.Millisecond)) {
+		return made.Add(time.Millisecond)
+	}
+	return now // it is later, or there is no key
 }
 
 // IDs are the keys' IDs, newest first.

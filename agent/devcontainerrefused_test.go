@@ -236,22 +236,24 @@ func TestAnAttemptGoesOnInItsEnvironmentWhenTheNodeRestarts(t *testing.T) {
 	e := docker(t)
 	y := e.repository(t, map[string]string{".devcontainer.json": `{"image": "` + DefaultImage + `", "workspaceFolder": "/workspaces/quayside",
 		"remoteEnv": {"WORD": "hello"}, "postCreateCommand": "echo x >>created"}`},
-		`until [ -e /home/sam/go ]; do sleep 0.02; done; cat created; echo work >work && git add work && git commit -qm "$WORD" && pwd`)
+		`touch /home/sam/begun; until [ -e /home/sam/go ]; do sleep 0.02; done; cat created; echo work >work && git add work && git commit -qm "$WORD" && pwd`)
 	s := start(y.g, "tagain", 1, "anything")
 	s.Rewrite = true
 	y.g.command(frame(s))
 	var id string
+	home := filepath.Join(y.node.options.Dir, "workspaces", s.Thread+".home")
 	y.g.await("its agent", func() bool {
 		for _, one := range e.ofNode(t, y.node.options.Dir) {
 			id = one.id
 		}
-		return slices.ContainsFunc(y.g.events[s.Ref], func(e task.Event) bool { return e.Step != nil && e.Step.Name == task.StepEnvironment }) && id != ""
+		_, err := os.Stat(filepath.Join(home, "begun"))
+		return err == nil && id != ""
 	})
 	y.node.stop()
 	o := y.node.options
 	y.node = startNode(y.g, o, func(n *Node) { n.drivers = newDrivers(scripted{"true"}) })
 	t.Cleanup(y.node.stop)
-	if err := os.WriteFile(filepath.Join(o.Dir, "workspaces", s.Thread+".home", "go"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(home, "go"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f := furnished{events: y.g.finished(s.Ref)}

@@ -21,7 +21,8 @@ import (
 // drained is within which time a replica that is told to stop has ended.
 const drained = 20 * time.Second
 
-// balancer sends what comes to the replica that is the present one, as a load balancer does that goes by /readyz.
+// balancer sends what comes to the replica that is the present one, as a load balancer does that goes by /readyz, and answers 503
+// while there is none.
 type balancer struct {
 	to atomic.Pointer[url.URL]
 }
@@ -32,7 +33,13 @@ func (b *balancer) serve(t *testing.T) string {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(b.to.Load()); r.Out.Host = b.to.Load().Host },
 		FlushInterval: -1,
 	}
-	d, err := newDoor(t.Context(), "balancer", "127.0.0.1:0", proxy)
+	d, err := newDoor(t.Context(), "balancer", "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.to.Load() == nil {
+			http.Error(w, "no replica is ready", http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

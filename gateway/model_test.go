@@ -34,7 +34,7 @@ var testPrices = Prices{
 type modelWorld struct {
 	*nodeWorld
 	task task.Task
-	log  *strings.Builder
+	log  *safeBuffer
 }
 
 func newModelWorld(t *testing.T, upstream http.Handler) *modelWorld {
@@ -71,9 +71,9 @@ func newModelWorldWith(t *testing.T, broker *Model) *modelWorld {
 			t.Error(err)
 		}
 	})
-	w := &modelWorld{nodeWorld: newNodeWorldOn(t, started.Address, func(s *store.Store) Store { return s }), log: &strings.Builder{}}
+	w := &modelWorld{nodeWorld: newNodeWorldOn(t, started.Address, func(s *store.Store) Store { return s }), log: &safeBuffer{}}
 	w.gateway = New(Options{Store: w.store, GitHub: w.github, Keys: w.keys, HTTP: w.client, Model: broker})
-	log := zerolog.New(zerolog.SyncWriter(w.log))
+	log := zerolog.New(w.log)
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.gateway.ServeHTTP(rw, r.WithContext(log.WithContext(r.Context())))
 	}))

@@ -2,7 +2,9 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/google/go-github/v62/github"
 
@@ -14,7 +16,8 @@ const maxBranches = 100
 
 // Branch chooses the branch of a thread. On a pull request of the same repository it is its head. On an issue it is
 // sam/issue-<n>, which the thread's tasks share as long as its pull request is open; when that was merged or closed the
-// next is sam/issue-<n>-2, so there is at most one open pull request per thread. task.UnusableError when there is none.
+// next is sam/issue-<n>-2, so there is at most one open pull request per thread. Its Rewrite is set where SAM made the branch: a
+// person may have made one of that name, or on it. task.UnusableError when there is none.
 func (f *Forge) Branch(ctx context.Context, p task.Project, s task.Spec) (task.Branch, error) {
 	client, err := f.client(p.Installation)
 	if err != nil {
@@ -32,28 +35,60 @@ func (f *Forge) Branch(ctx context.Context, p task.Project, s task.Spec) (task.B
 		base = repository.GetDefaultBranch()
 	}
 	for n := 1; n <= maxBranches; n++ {
-		name := fmt.Sprintf("sam/issue-%d", s.Number)
-		if n > 1 {
-			name = fmt.Sprintf("%s-%d", name, n)
-		}
+		name := issueBranch(s.Number, n)
 		pulls, err := f.pullsFrom(ctx, client, p, name, "all")
 		if err != nil {
 			return task.Branch{}, err
 		}
-		chosen := task.Branch{Name: name, Base: base, Rewrite: true}
+		chosen := task.Branch{Name: name, Base: base}
 		free := len(pulls) == 0
 		for _, pull := range pulls {
 			if pull.GetState() == "open" {
-				free = true
+				free, chosen.Rewrite = true, f.opened(pull)
 				chosen.Base, chosen.Pull, chosen.PullURL = pull.GetBase().GetRef(), pull.GetNumber(), pull.GetHTMLURL()
 			}
 		}
 		if free {
-			chosen.Tip, err = tip(ctx, client, p, name)
+			if chosen.Tip, err = tip(ctx, client, p, name); err == nil && !chosen.Rewrite {
+				chosen.Rewrite, err = f.wrote(ctx, client, p, chosen)
+			}
 			return chosen, err
 		}
 	}
 	return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Issue #%d has had %d pull requests already. Open a new issue for what is left to do.", s.Number, maxBranches)}
+}
+
+// issueBranch is the nth branch of an issue.
+func issueBranch(issue, n int) string {
+	if n == 1 {
+		return fmt.Sprintf("sam/issue-%d", issue)
+	}
+	return fmt.Sprintf("sam/issue-%d-%d", issue, n)
+}
+
+var ownBranch = regexp.MustCompile(`^sam/issue-\d+(-\d+)?$`)
+
+// opened reports whether a pull request is SAM's own, from a branch of SAM's.
+func (f *Forge) opened(pull *github.PullRequest) bool {
+	return pull.GetUser().GetID() == f.self.UserID && ownBranch.MatchString(pull.GetHead().GetRef())
+}
+
+// wrote reports whether all that is on a branch is by SAM, as an attempt that came to no pull request leaves it: then
+// rewriting it takes nothing from anybody. A branch that does not exist is nobody's.
+func (f *Forge) wrote(ctx context.Context, client *github.Client, p task.Project, b task.Branch) (bool, error) {
+	if b.Tip == task.NoCommit {
+		return true, nil
+	}
+	commits, err := ahead(ctx, client, p, b.Base, b.Tip)
+	if errors.Is(err, task.ErrNotFound) || err == nil && len(commits) >= maxCompared {
+		return false, nil
+	}
+	for _, c := range commits {
+		if c.GetCommit().GetAuthor().GetEmail() != f.self.Email || c.GetCommit().GetCommitter().GetEmail() != f.self.Email {
+			return false, nil
+		}
+	}
+	return err == nil, err
 }
 
 func (f *Forge) headBranch(ctx context.Context, client *github.Client, p task.Project, number int) (task.Branch, error) {
@@ -77,7 +112,7 @@ func (f *Forge) headBranch(ctx context.Context, client *github.Client, p task.Pr
 	if branch.GetProtected() {
 		return task.Branch{}, task.UnusableError{Reason: fmt.Sprintf("Branch %s is protected, and SAM never pushes to a protected branch.", head.GetRef())}
 	}
-	return task.Branch{Name: head.GetRef(), Base: pull.GetBase().GetRef(), Pull: number, PullURL: pull.GetHTMLURL(), Tip: branch.GetCommit().GetSHA()}, nil
+	return task.Branch{Name: head.GetRef(), Base: pull.GetBase().GetRef(), Pull: number, PullURL: pull.GetHTMLURL(), Tip: branch.GetCommit().GetSHA(), Rewrite: f.opened(pull)}, nil
 }
 
 func (f *Forge) pullsFrom(ctx context.Context, client *github.Client, p task.Project, branch, state string) ([]*github.PullRequest, error) {

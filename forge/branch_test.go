@@ -26,16 +26,51 @@ func TestAnIssuesBranchIsSharedUntilItsPullRequestIsMerged(t *testing.T) {
 	if free, err := w.forge.Tip(t.Context(), p, "sam/issue-1"); err != nil || free != task.NoCommit {
 		t.Errorf("a branch that does not exist points at %s, %v", free, err)
 	}
-	w.branch("sam/issue-1") // an attempt that failed left its commits
+	w.push("sam/issue-1", "origin/main", w.forge.Self().Email) // an attempt that failed left its commits
 	choose(task.Branch{Name: "sam/issue-1", Base: "main", Rewrite: true})
-	first, err := w.hub.CreatePullRequest("octo", "octo", "hello", "Fast", "", "sam/issue-1", "main")
+	first, err := w.forge.Publish(t.Context(), p, task.Task{Spec: spec, Branch: "sam/issue-1", Base: "main", Headline: "Fast"})
 	w.check(err)
+	w.push("sam/issue-1", "origin/sam/issue-1", "ada@example.org") // a branch of SAM's all the same
 	choose(task.Branch{Name: "sam/issue-1", Base: "main", Rewrite: true, Pull: first.Number, PullURL: w.url + "/octo/hello/pull/2"})
 	w.check(w.hub.MergePullRequest("octo", "octo", "hello", first.Number))
 	choose(task.Branch{Name: "sam/issue-1-2", Base: "main", Rewrite: true})
 	second := w.pull("sam/issue-1-2")
 	w.check(w.hub.CloseIssue("octo", "octo", "hello", second))
 	choose(task.Branch{Name: "sam/issue-1-3", Base: "main", Rewrite: true})
+}
+
+func TestABranchOfThatNameThatAPersonMadeIsNotSAMsToRewrite(t *testing.T) {
+	for name, made := range map[string]func(*world){
+		"a branch":                     func(w *world) { w.branch("sam/issue-1") },
+		"a branch, and a pull request": func(w *world) { w.pull("sam/issue-1") },
+		"commits on SAM's": func(w *world) {
+			w.push("sam/issue-1", "origin/main", w.forge.Self().Email)
+			w.push("sam/issue-1", "origin/sam/issue-1", "ada@example.org")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			spec := w.issue()
+			made(w)
+			got, err := w.forge.Branch(t.Context(), w.project("hello"), spec)
+			if err != nil || got.Name != "sam/issue-1" || got.Rewrite {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestOnItsOwnPullRequestSAMMayRewriteItsBranch(t *testing.T) {
+	w := newWorld(t)
+	p := w.project("hello")
+	job := task.Task{Spec: w.issue(), Branch: "sam/issue-1", Base: "main", Headline: "Make it fast"}
+	w.push(job.Branch, "origin/main", w.forge.Self().Email)
+	pull, err := w.forge.Publish(t.Context(), p, job)
+	w.check(err)
+	got, err := w.forge.Branch(t.Context(), p, w.spec(pull.Number, true))
+	if err != nil || got.Name != job.Branch || !got.Rewrite {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
 
 func TestAProjectWhoseDefaultBranchIsNotKnownIsAskedFor(t *testing.T) {

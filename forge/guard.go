@@ -13,8 +13,9 @@ import (
 )
 
 // Guarded says why SAM must not push to a branch, "" when it may: it is the default branch, or a protected one, or the
-// repository is not the one with that id any more. GitHub is asked anew each time.
-func (f *Forge) Guarded(ctx context.Context, p task.Project, branch string) (string, error) {
+// repository is not the one with that id any more. GitHub is asked anew each time. Whoever asks says whether the branch exists: when
+// it does and GitHub does not find it, as at times right after it was made, that is an error.
+func (f *Forge) Guarded(ctx context.Context, p task.Project, branch string, exists bool) (string, error) {
 	client, err := f.client(p.Installation)
 	if err != nil {
 		return "", err
@@ -28,7 +29,7 @@ func (f *Forge) Guarded(ctx context.Context, p task.Project, branch string) (str
 	})
 	group.Go(func() error {
 		found, res, err := client.Repositories.GetBranch(within, p.Owner, p.Name, branch, 1)
-		if res != nil && res.StatusCode == http.StatusNotFound { // it will be created, and GitHub's rules for that hold then
+		if res != nil && res.StatusCode == http.StatusNotFound && !exists { // it will be created, and GitHub's rules for that hold then
 			return nil
 		}
 		protected = found.GetProtected()

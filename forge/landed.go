@@ -73,7 +73,10 @@ func (f *Forge) Landed(ctx context.Context, p task.Project, t task.Task) (head s
 	return "", false, nil
 }
 
-// ahead lists the commits of head, up to GitHub's 250, that are not of base. task.ErrNotFound when one of them does not
+// maxCompared is how many commits GitHub's comparison tells at the most.
+const maxCompared = 250
+
+// ahead lists the commits of head, up to maxCompared, that are not of base. task.ErrNotFound when one of them does not
 // exist.
 func ahead(ctx context.Context, client *github.Client, p task.Project, base, head string) ([]*github.RepositoryCommit, error) {
 	compared, _, err := client.Repositories.CompareCommits(ctx, p.Owner, p.Name, base, head, nil)

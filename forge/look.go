@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -136,24 +134,18 @@ func repositoryOf(i *github.Issue) string {
 	return name
 }
 
-var ownBranch = regexp.MustCompile(`^sam/issue-(\d+)(-\d+)?$`)
-
-// closedByMerge reports whether an issue was closed by the merge of SAM's own pull request for it: one of its branches
-// was merged at that time.
+// closedByMerge reports whether an issue was closed by the merge of SAM's own pull request for it: one of its branches, which
+// were used up one after the other, was merged at that time.
 func (f *Forge) closedByMerge(ctx context.Context, client *github.Client, p task.Project, number int, closed time.Time) (bool, error) {
-	pulls, _, err := client.PullRequests.List(ctx, p.Owner, p.Name, &github.PullRequestListOptions{
-		State: "closed", Sort: "updated", Direction: "desc", ListOptions: github.ListOptions{PerPage: 50},
-	})
-	if err != nil {
-		return false, fmt.Errorf("list closed pull requests of %s: %w", p.FullName(), err)
-	}
-	for _, pull := range pulls {
-		own := ownBranch.FindStringSubmatch(pull.GetHead().GetRef())
-		if own == nil || own[1] != strconv.Itoa(number) || pull.MergedAt == nil {
-			continue
+	for n := 1; n <= maxBranches; n++ {
+		pulls, err := f.pullsFrom(ctx, client, p, issueBranch(number, n), "all")
+		if err != nil || len(pulls) == 0 {
+			return false, err
 		}
-		if closed.Sub(pull.GetMergedAt().Time).Abs() < time.Minute {
-			return true, nil
+		for _, pull := range pulls {
+			if pull.MergedAt != nil && closed.Sub(pull.GetMergedAt().Time).Abs() < time.Minute {
+				return true, nil
+			}
 		}
 	}
 	return false, nil

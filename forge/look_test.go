@@ -38,6 +38,13 @@ func TestWhatATaskStandsOnIsAskedOfGitHub(t *testing.T) {
 			w.check(w.hub.MergePullRequest("octo", "octo", "hello", pull.Number))
 			t.Pull = pull.Number
 		}, func(s task.ThreadState) bool { return !s.ClosedAt.IsZero() && s.ByMerge && s.Pull == task.PullMerged }},
+		"an issue that SAM's second pull request closed": {func(w *world, _ *task.Task) {
+			w.check(w.hub.CloseIssue("octo", "octo", "hello", w.pull("sam/issue-1")))
+			w.branch("sam/issue-1-2")
+			pull, err := w.hub.CreatePullRequest("octo", "octo", "hello", "Faster", "Closes #1", "sam/issue-1-2", "main")
+			w.check(err)
+			w.check(w.hub.MergePullRequest("octo", "octo", "hello", pull.Number))
+		}, func(s task.ThreadState) bool { return !s.ClosedAt.IsZero() && s.ByMerge }},
 		"an issue that another's merged pull request closed": {func(w *world, _ *task.Task) {
 			w.branch("sam/issue-12")
 			pull, err := w.hub.CreatePullRequest("octo", "octo", "hello", "Fast", "Closes #1", "sam/issue-12", "main")

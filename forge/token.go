@@ -18,6 +18,10 @@ import (
 // git's half of one.
 const tokenLasts = 35 * time.Minute
 
+// ungrantedFor is how long is taken for granted that an installation lacks a permission, once GitHub has said so: every push of an
+// account in git.workflows would ask in vain else.
+const ungrantedFor = 10 * time.Minute
+
 // maxTokens is how many tokens are remembered before those that have expired are dropped.
 const maxTokens = 1000
 
@@ -60,7 +64,7 @@ func (f *Forge) PushToken(ctx context.Context, installation, repository int64) (
 }
 
 // WorkflowsToken returns a token that can push to one repository, workflows included. task.UnusableError when the
-// installation has not been granted that.
+// installation has not been granted that, or had not ten minutes ago.
 func (f *Forge) WorkflowsToken(ctx context.Context, installation, repository int64) (string, error) {
 	return f.tokens.get(ctx, tokenKey{installation: installation, repository: repository, scope: pushesWorkflows})
 }
@@ -100,8 +104,11 @@ type tokens struct {
 type minted struct {
 	turn chan struct{}
 
-	value   string    // guarded by tokens.mu, as is
+	// Guarded by tokens.mu:
+	value   string
 	expires time.Time // by the word of GitHub
+	refused error     // instead of a value: the installation lacks the permission
+	asked   time.Time // when it was refused
 }
 
 func newTokens(app *github.Client) *tokens {
@@ -110,8 +117,8 @@ func newTokens(app *github.Client) *tokens {
 
 func (t *tokens) get(ctx context.Context, key tokenKey) (string, error) {
 	m := t.entry(key)
-	if token := t.usable(m); token != "" {
-		return token, nil
+	if token, err := t.known(m); token != "" || err != nil {
+		return token, err
 	}
 	select {
 	case m.turn <- struct{}{}:
@@ -119,16 +126,20 @@ func (t *tokens) get(ctx context.Context, key tokenKey) (string, error) {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	if token := t.usable(m); token != "" { // minted while we waited
-		return token, nil
+	if token, err := t.known(m); token != "" || err != nil { // while we waited
+		return token, err
 	}
 	fresh, err := t.fresh(ctx, key)
+	var ungranted task.UnusableError
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if errors.As(err, &ungranted) {
+		m.refused, m.asked = err, time.Now()
+	}
 	if err != nil {
 		return "", err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	m.value, m.expires = fresh.GetToken(), fresh.GetExpiresAt().Time
+	m.value, m.expires, m.refused = fresh.GetToken(), fresh.GetExpiresAt().Time, nil
 	return m.value, nil
 }
 
@@ -157,14 +168,17 @@ func (t *tokens) dropExpired() {
 	}
 }
 
-// usable is a place's token while it lasts long enough, else "".
-func (t *tokens) usable(m *minted) string {
+// known is a place's token while it lasts long enough, or why there is none for now; "" and nil when GitHub is to be asked.
+func (t *tokens) known(m *minted) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if time.Until(m.expires) < tokenLasts {
-		return ""
+	switch {
+	case m.refused != nil && time.Since(m.asked) < ungrantedFor:
+		return "", m.refused
+	case time.Until(m.expires) < tokenLasts:
+		return "", nil
 	}
-	return m.value
+	return m.value, nil
 }
 
 func (t *tokens) forget(token string) {

@@ -39,7 +39,9 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-func TestATokenServesManyOperationsAndIsRenewedLongBeforeItExpires(t *testing.T) {
+// inSimulatedTime is a world in a bubble of synctest, with octo's repository secret alone.
+func inSimulatedTime(t *testing.T, test func(t *testing.T, w *world, secret github.Repository)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t}
 		var err error
@@ -58,7 +60,12 @@ func TestATokenServesManyOperationsAndIsRenewedLongBeforeItExpires(t *testing.T)
 		w.check(err)
 		w.between = &between{next: inProcess{w.hub.Handler()}, calls: map[string]int{}}
 		w.connect(nil)
+		test(t, w, secret)
+	})
+}
 
+func TestATokenServesManyOperationsAndIsRenewedLongBeforeItExpires(t *testing.T) {
+	inSimulatedTime(t, func(t *testing.T, w *world, secret github.Repository) {
 		get := func() string {
 			t.Helper()
 			token, err := w.forge.FetchToken(t.Context(), w.install.ID, secret.ID)
@@ -167,6 +174,32 @@ func TestATokenForWorkflowsIsMintedWhereTheAppHasThatRight(t *testing.T) {
 	}
 }
 
+func TestThatAnAppLacksARightIsAskedOnceInTenMinutes(t *testing.T) {
+	inSimulatedTime(t, func(t *testing.T, w *world, secret github.Repository) {
+		ask := func() {
+			t.Helper()
+			var unusable task.UnusableError
+			if _, err := w.forge.WorkflowsToken(t.Context(), w.install.ID, secret.ID); !errors.As(err, &unusable) {
+				t.Errorf("%v", err)
+			}
+		}
+		ask()
+		<-time.After(9 * time.Minute)
+		ask()
+		if n := w.mints(); n != 1 {
+			t.Errorf("in nine minutes it was asked %d times", n)
+		}
+		<-time.After(2 * time.Minute)
+		ask()
+		if n := w.mints(); n != 2 {
+			t.Errorf("after eleven it was asked %d times", n)
+		}
+		if _, err := w.forge.PushToken(t.Context(), w.install.ID, secret.ID); err != nil {
+			t.Errorf("the right that it has: %v", err)
+		}
+	})
+}
+
 func TestATokenToReadByNameIsForThatRepositoryAlone(t *testing.T) {
 	w := newWorld(t)
 	token, err := w.forge.ReadToken(t.Context(), "Octo/Secret")
@@ -218,20 +251,24 @@ func TestDefaultAndProtectedBranchesAreGuarded(t *testing.T) {
 	for name, c := range map[string]struct {
 		p      task.Project
 		branch string
+		exists bool
 		says   string
 	}{
-		"the default branch":         {hello, "main", "main is the default branch"},
-		"the same in other letters":  {hello, "Main", "is the default branch"},
-		"a branch of anybody's":      {hello, "release-to-be", ""},
-		"one that is not there":      {hello, "sam/issue-1", ""},
-		"another repository by then": {another, "sam/issue-1", "another repository by now"},
+		"the default branch":         {hello, "main", true, "main is the default branch"},
+		"the same in other letters":  {hello, "Main", false, "is the default branch"},
+		"a branch of anybody's":      {hello, "release-to-be", true, ""},
+		"one that is not there":      {hello, "sam/issue-1", false, ""},
+		"another repository by then": {another, "sam/issue-1", false, "another repository by now"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			why, err := w.forge.Guarded(t.Context(), c.p, c.branch)
+			why, err := w.forge.Guarded(t.Context(), c.p, c.branch, c.exists)
 			if err != nil || !strings.Contains(why, c.says) || (c.says == "") != (why == "") {
 				t.Errorf("%q, %v", why, err)
 			}
 		})
+	}
+	if why, err := w.forge.Guarded(t.Context(), hello, "not-yet-seen", true); err == nil {
+		t.Errorf("one that is there and that GitHub does not find: %q", why)
 	}
 	w.between.altering(func(path string, body []byte) []byte {
 		if !strings.HasSuffix(path, "/branches/release-to-be") {
@@ -239,11 +276,11 @@ func TestDefaultAndProtectedBranchesAreGuarded(t *testing.T) {
 		}
 		return edit(t, body, func(o map[string]any) { o["protected"] = true })
 	})
-	if why, err := w.forge.Guarded(t.Context(), hello, "release-to-be"); err != nil || !strings.Contains(why, "release-to-be is protected") {
+	if why, err := w.forge.Guarded(t.Context(), hello, "release-to-be", true); err != nil || !strings.Contains(why, "release-to-be is protected") {
 		t.Errorf("a protected one: %q, %v", why, err)
 	}
 	w.between.refusing(func(*http.Request) *http.Response { return answer(502, "{}") })
-	if why, err := w.forge.Guarded(t.Context(), hello, "sam/issue-1"); err == nil {
+	if why, err := w.forge.Guarded(t.Context(), hello, "sam/issue-1", false); err == nil {
 		t.Errorf("when GitHub does not say: %q", why)
 	}
 }

@@ -196,15 +196,12 @@ func (w *world) spec(number int, onPull bool) task.Spec {
 	}
 }
 
-// git runs git with a token for hello and returns whether it succeeded, and what it said.
+// git runs git as Ada with a token for hello and returns whether it succeeded, and what it said.
 func (w *world) git(dir string, args ...string) (string, bool) {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), "git", args...)
+	cmd := exec.CommandContext(w.t.Context(), "git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.org"}, args...)...)
 	cmd.Dir = dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C",
-		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org",
-	}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C"}
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err == nil
 }
@@ -236,7 +233,7 @@ func (w *world) tip(name string) string {
 	return sha
 }
 
-// push pushes one commit of an author's to a branch of hello, from where the branch is to start.
+// push pushes one commit of somebody's to a branch of hello, from where the branch is to start.
 func (w *world) push(name, from, email string) {
 	w.t.Helper()
 	token, err := w.forge.PushToken(w.t.Context(), w.install.ID, w.project("hello").ID)
@@ -244,7 +241,7 @@ func (w *world) push(name, from, email string) {
 	dir := w.t.TempDir()
 	for _, args := range [][]string{
 		{"clone", "--quiet", w.remote("hello", token), "."}, {"checkout", "--quiet", "-B", name, from},
-		{"commit", "--quiet", "--allow-empty", "--author", "Somebody <" + email + ">", "-m", "Change " + name},
+		{"-c", "user.name=Somebody", "-c", "user.email=" + email, "commit", "--quiet", "--allow-empty", "-m", "Change " + name},
 		{"push", "--quiet", "--force", "origin", name},
 	} {
 		if out, ok := w.git(dir, args...); !ok {

@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -26,6 +28,7 @@ import (
 // Store is what the gateway reads and writes.
 type Store interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
+	Project(ctx context.Context, project int64) (task.Project, error)
 	AppendEvents(ctx context.Context, id task.ID, epoch int64, node string, events []task.Numbered) (last int64, err error)
 	NoteProgress(ctx context.Context, t task.Task, epoch int64, p task.Progress, onStart []task.Effect) error
 	Ask(ctx context.Context, t task.Task, epoch int64, q task.Question, c task.Change) error
@@ -38,6 +41,8 @@ type Store interface {
 	NodeUnlinked(ctx context.Context, name string, link int64) error
 	FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error
 	ConfirmCommand(ctx context.Context, node, command string) error
+
+	Machines
 }
 
 // GitHub is what the gateway asks of GitHub.
@@ -48,7 +53,7 @@ type GitHub interface {
 	WorkflowsToken(ctx context.Context, installation, repository int64) (string, error)
 	ReadToken(ctx context.Context, fullName string) (string, error)
 	ForgetToken(token string)
-	Guarded(ctx context.Context, p task.Project, branch string) (why string, err error)
+	Guarded(ctx context.Context, p task.Project, branch string, exists bool) (why string, err error)
 	CloneURL(fullName string) string
 }
 
@@ -70,7 +75,9 @@ type Options struct {
 	// Network is what workspaces may reach beside the brokers; nil: nothing.
 	Network    *wire.Network
 	Registries *Registries // private ones; nil: there are none
-	Model      *Model      // what NewModel returned; nil: requests for a model are refused, with what to do
+	// From is the address that a request came from; nil: the connection's.
+	From  func(*http.Request) netip.Addr
+	Model *Model // what NewModel returned; nil: requests for a model are refused, with what to do
 }
 
 // Gateway serves the nodes of one replica.
@@ -85,6 +92,8 @@ type Gateway struct {
 	clocks clocks
 
 	redactors redactors
+	identity  identity
+	misused   *misused
 
 	serving sync.WaitGroup // counts open
 
@@ -98,12 +107,19 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, git: o.Git, out: o.Network, mux: http.NewServeMux(), clocks: newClocks(o.Metrics),
-		redactors: redactors{secrets: o.Secrets, of: map[int64]projectRedactor{}},
-		open:      map[*link]struct{}{}, links: map[string]*link{},
+		redactors: redactors{secrets: o.Secrets, of: map[int64]projectRedactor{}}, misused: newMisused(o.Metrics),
+		identity: identity{machines: o.Store, keys: o.Keys, from: o.From, now: time.Now},
+		open:     map[*link]struct{}{}, links: map[string]*link{},
+	}
+	if g.identity.from == nil {
+		g.identity.from = connected
 	}
 	g.mux.HandleFunc("GET "+wire.LinkPath, g.serveLink)
 	g.mux.HandleFunc("POST "+wire.FetchTokenPath, g.serveFetchToken)
-	git := NewGit(brokered{g}, brokered{g}, brokered{g}, o.HTTP)
+	g.mux.HandleFunc("GET "+wire.CredentialPath, g.identity.serveChallenge)
+	g.mux.HandleFunc("POST "+wire.CredentialPath, g.identity.serveCredential)
+	git := NewGit(gitRights{brokered{g}}, brokered{g}, brokered{g}, o.HTTP)
+	git.Hidden = g.redactors.project
 	git.Limits.PackBytes, git.Limits.Objects = o.Git.MaxPack, o.Git.MaxObjects
 	g.mux.Handle(wire.GitPath, git.Handler())
 	o.Model.register(o.Metrics)
@@ -120,11 +136,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.Serv
 
 // caller returns the node whose credential a request carries, "" for none.
 func (g *Gateway) caller(r *http.Request) string {
+	node, _ := g.holder(r)
+	return node
+}
+
+// holder is caller, and says whether the node is a machine that SAM made.
+func (g *Gateway) holder(r *http.Request) (node string, made bool) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return ""
+		return "", false
 	}
-	return g.keys.node(token)
+	return g.keys.node(token, g.identity.now())
 }
 
 // Errors of a request for a task, by what the caller is told.
@@ -169,6 +191,10 @@ func (g *Gateway) serveFetchToken(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		g.failed(w, r, "reading the task failed", err)
+		return
+	}
+	if t, err = g.present(ctx, t); err != nil {
+		g.failed(w, r, "reading the project failed", err)
 		return
 	}
 	token, err := g.github.MintFetchToken(ctx, t.Installation, t.Project)

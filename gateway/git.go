@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"sam/redact"
 )
 
 // Grant is what one task may do with git at this moment.
@@ -26,6 +28,10 @@ type Grant struct {
 	// Without it the branch is somebody else's: it must exist, and only an update that is shown to be
 	// a fast-forward is admitted.
 	Rewrite bool
+
+	// Untrusted says that what runs in the workspace may be by people who may not write to the repository. It is let to nothing
+	// that they could not read otherwise.
+	Untrusted bool
 }
 
 // GitRepository is a repository that a task may fetch and no more.
@@ -50,10 +56,11 @@ func (e *GitForbiddenError) Error() string { return e.Message }
 
 // GitGrants decides who may do what. Authorize returns ErrGitUnauthorized, a *GitForbiddenError, or any other
 // error when it cannot tell now (the client then gets a 503). Guarded is asked before every push whether the repository's host
-// guards the grant's branch, as the default or a protected one; why is for the client, "" when the push may go on.
+// guards the grant's branch, which exists or is to be created, as the default or a protected one; why is for the client, "" when
+// the push may go on.
 type GitGrants interface {
 	Authorize(r *http.Request, task string) (Grant, error)
-	Guarded(ctx context.Context, g Grant) (why string, err error)
+	Guarded(ctx context.Context, g Grant, exists bool) (why string, err error)
 }
 
 // GitTokens are the installation tokens that upstream traffic carries. Each is limited to one repository and lasts longer
@@ -123,12 +130,15 @@ func orDefault[T comparable](v, def T) T {
 // After that it is told in the protocol, as `! [remote rejected] main -> main (…)`.
 type Git struct {
 	Limits   GitLimits
-	SpoolDir string // where packs wait while their history is checked; "" is the system's temporary folder
+	SpoolDir string // where packs wait while they are checked; "" is the system's temporary folder
+	// Hidden are the secrets of a project, by its id, that no push may hold; nil finds none.
+	Hidden func(ctx context.Context, project int64) (*redact.Redactor, error)
 
 	grants  GitGrants
 	tokens  GitTokens
 	records GitRecords
 	client  *http.Client
+	turns   pushTurns
 }
 
 // NewGit returns a broker that sends all its upstream traffic through client's transport. Client's own timeout,

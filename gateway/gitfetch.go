@@ -39,7 +39,7 @@ func (g *Git) passThrough(w http.ResponseWriter, r *gitRequest, service, method,
 	sent, err := resendable(body, r.ContentLength)
 	if err == nil {
 		var resp *http.Response
-		failed := g.exchanges(r.Context(), m, sent.rewind, func(token string) error {
+		failed := g.exchanges(r.Context(), m, sent.again, func(token string) error {
 			req, err := upstreamRequest(r.Context(), m.url, method, path, sent.reader(), token)
 			if err != nil {
 				return err

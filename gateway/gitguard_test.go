@@ -212,3 +212,30 @@ func TestWhatUpstreamForbidsIsToldWithWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyWhatCannotBePushedAsItIsCountsAsRefused(t *testing.T) {
+	t.Parallel()
+	c := gitCommand{Push{Ref: samBranch, Old: zeroID, New: zeroID}}
+	unproven, err := provesFastForward(t.Context(), strings.NewReader("no pack"), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, want := range map[string]bool{
+		unproven: false,
+		advised("GH013: repository rule violations found", c):                                  false,
+		advised("refusing to create or update workflow `x` without `workflows` permission", c): false,
+		advised("pre-receive hook declined: mend it and try again", c):                         false,
+		couldNotPush(answeredBadly(&http.Response{StatusCode: http.StatusNotFound})):           false,
+		tooLarge(GitLimits{}): false,
+		closed:                false,
+		advised("cannot lock ref 'refs/heads/x'", c):                                         true,
+		couldNotPush(asUpstreamError(errRedisAway, "")):                                      true,
+		couldNotPush(answeredBadly(&http.Response{StatusCode: http.StatusTooManyRequests})):  true,
+		couldNotPush(answeredBadly(&http.Response{StatusCode: http.StatusMovedPermanently})): true,
+		brokeOff: true,
+	} {
+		if got := passing(reason); got != want {
+			t.Errorf("passing is %v: %s", got, reason)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sam/sandbox/github"
+	"sam/task"
 )
 
 var contentsAlone = map[string]string{"contents": "write"}
@@ -95,6 +96,54 @@ func TestListedRepositoriesAreSubmodulesThatCanBeFetchedOnly(t *testing.T) {
 		if out, ok := w.git(dir, nil, c.args...); ok || !strings.Contains(out, c.says) {
 			t.Errorf("%s: %v %s", name, ok, out)
 		}
+	}
+}
+
+func TestWorkOnABranchOfPeopleWhoMayNotWriteIsLetToItsOwnRepositoryAlone(t *testing.T) {
+	t.Parallel()
+	w := newGithubWorld(t, GitPolicy{Workflows: []string{"octo"}, Repositories: map[string][]string{"octo": {"octo/lib"}}}, map[string]string{"contents": "write", "workflows": "write"})
+	w.runAs(1, map[task.Field]string{task.FieldBranch: "sam/issue-1", task.FieldBase: "main", task.FieldRewrite: "1", task.FieldUntrusted: "1"})
+	dir := w.workspace()
+	if out, ok := w.git(dir, nil, "ls-remote", w.remote()+"/sub/octo/lib"); ok || !strings.Contains(out, "SAM fetches no further repository octo/lib for this task") {
+		t.Errorf("a listed repository: %v %s", ok, out)
+	}
+	w.commit(dir, ".github/workflows/ci.yml", "on: push\n")
+	if out, ok := w.git(dir, nil, "push", "origin", "HEAD:refs/heads/sam/issue-1"); ok || !strings.Contains(out, "without `workflows` permission") {
+		t.Errorf("a workflow: %v %s", ok, out)
+	}
+}
+
+func TestATaskGoesOnWhenItsRepositoryIsRenamedOrTheAppInstalledAnew(t *testing.T) {
+	t.Parallel()
+	w := newGithubWorld(t, GitPolicy{}, contentsAlone)
+	w.run(1, "sam/issue-1", "main")
+	dir := w.workspace()
+	push := func(name string) {
+		t.Helper()
+		w.commit(dir, name, name)
+		w.must(dir, "push", "-q", "origin", "HEAD:refs/heads/sam/issue-1")
+		if got := w.read(w.task.ID); got.Head != w.must(dir, "rev-parse", "HEAD") {
+			t.Errorf("recorded %q", got.Head)
+		}
+	}
+	push("before")
+	project := task.Project{ID: w.quayside.ID, Installation: w.install.ID, Account: w.task.Account, Owner: "octo", Name: "harbourside"}
+	_, err := w.hub.RenameRepository("octo", "octo", "quayside", "harbourside")
+	w.check(err)
+	w.check(w.store.SaveProject(t.Context(), project))
+	push("renamed")
+	w.check(w.hub.Uninstall(w.install.ID))
+	in, err := w.hub.Install(w.app.ID, "octo")
+	w.check(err)
+	project.Installation = in.ID
+	w.check(w.store.SaveProject(t.Context(), project))
+	push("installed anew")
+	project.Account++
+	project.Owner = "quay"
+	w.check(w.store.SaveProject(t.Context(), project))
+	w.commit(dir, "gone", "gone")
+	if out, ok := w.git(dir, nil, "push", "origin", "HEAD:refs/heads/sam/issue-1"); ok {
+		t.Errorf("a task went along to another account: %s", out)
 	}
 }
 

@@ -32,6 +32,7 @@ type githubWorld struct {
 	*nodeWorld
 	hub      *github.Server
 	web      string
+	app      github.App
 	install  github.Installation
 	quayside github.Repository
 	node     *httptest.Server
@@ -64,6 +65,7 @@ func newGithubWorld(t *testing.T, policy GitPolicy, permissions map[string]strin
 	w.quayside = w.repository("octo", "quayside", "README.md", "# Quayside\n")
 	app, err := w.hub.CreateApp(github.AppSpec{Name: "Sam", Owner: "octo", Permissions: permissions})
 	w.check(err)
+	w.app = app
 	w.install, err = w.hub.Install(app.ID, "octo", "quayside", "lib", "data")
 	w.check(err)
 	_, err = w.hub.Install(app.ID, "quay", "parts")
@@ -152,6 +154,12 @@ func (w *githubWorld) repository(owner, name, file, text string) github.Reposito
 // run places the task of an issue on a branch.
 func (w *githubWorld) run(number int, branch, base string) {
 	w.t.Helper()
+	w.runAs(number, map[task.Field]string{task.FieldBranch: branch, task.FieldBase: base, task.FieldRewrite: "1"})
+}
+
+// runAs places the task of an issue with what its record says of its branch.
+func (w *githubWorld) runAs(number int, fields map[task.Field]string) {
+	w.t.Helper()
 	source := task.CommentSource(int64(number))
 	spec := w.spec(number)
 	spec.ID, spec.Project, spec.Installation = task.NewID(w.quayside.ID, source, 0), w.quayside.ID, w.install.ID
@@ -159,9 +167,7 @@ func (w *githubWorld) run(number int, branch, base string) {
 	_, err := w.store.CreateTask(w.t.Context(), spec, task.Change{})
 	w.check(err)
 	t := w.claim(spec.ID)
-	w.check(w.store.Place(w.t.Context(), t, "local", task.Command{Kind: task.CommandStart, Task: t.ID, Epoch: t.Epoch}, task.Change{Fields: map[task.Field]string{
-		task.FieldBranch: branch, task.FieldBase: base, task.FieldRewrite: "1",
-	}}))
+	w.check(w.store.Place(w.t.Context(), t, "local", task.Command{Kind: task.CommandStart, Task: t.ID, Epoch: t.Epoch}, task.Change{Fields: fields}))
 	w.task = w.read(t.ID)
 	w.mu.Lock()
 	defer w.mu.Unlock()

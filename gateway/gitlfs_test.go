@@ -94,6 +94,9 @@ func TestOnlyTheTasksOwnRepositoryTakesFilesOfLFSAndOnlyWhatTheirNameSays(t *tes
 	if status, _ := w.lfs(http.MethodPut, put, text[:5]); status == 200 {
 		t.Error("less than it said was taken")
 	}
+	if status, answer := w.lfs(http.MethodPut, w.remote()+"/lfs/"+oid+"?size=0", ""); status != 422 || !strings.Contains(answer, "not the file that its name says") {
+		t.Errorf("nothing under its name: %d %s", status, answer)
+	}
 	if _, answer := w.lfsBatch(w.remote(), lfsDownload, oid, len(text)); !strings.Contains(answer, "does not exist") {
 		t.Errorf("after bad uploads it is there: %s", answer)
 	}

@@ -83,7 +83,8 @@ func (g *Git) lfsUpload(w http.ResponseWriter, r *gitRequest) {
 		refuseLFS(w, refused.Code, refused.Message)
 		return
 	}
-	if r.ContentLength >= 0 && r.ContentLength != file.Size {
+	empty := sha256.Sum256(nil)
+	if r.ContentLength >= 0 && r.ContentLength != file.Size || file.Size == 0 && file.OID != hex.EncodeToString(empty[:]) {
 		drain(w, r)
 		refuseLFS(w, http.StatusUnprocessableEntity, errNotNamed.Error())
 		return

@@ -16,34 +16,29 @@ const packHeader = 12
 // heldPack is a push's pack on its way upstream. It is checked before the first byte of it goes there, and can be sent again
 // when it was small or had to be read whole.
 type heldPack struct {
-	whole io.ReadSeeker // nil: it is streamed
-	close func() error
-	rest  io.ReadCloser // what is streamed, its beginning included
+	whole *io.SectionReader // nil: it is streamed
+	file  io.Closer         // what whole is read from; nil: memory
+	rest  io.ReadCloser     // what is streamed, its beginning included
 }
 
 func (p *heldPack) Close() error {
-	if p.close == nil {
+	if p.file == nil {
 		return nil
 	}
-	return p.close()
+	return p.file.Close()
 }
 
-// reader is what to send. Closing it tells a streamed pack's upload that nobody reads any more.
+// reader is what to send. A transport may go on reading it after upstream has answered, so each sending of a whole one has its
+// own. Closing a streamed one tells its upload that nobody reads any more.
 func (p *heldPack) reader() io.ReadCloser {
 	if p.whole == nil {
 		return p.rest
 	}
-	return io.NopCloser(p.whole)
+	return io.NopCloser(io.NewSectionReader(p.whole, 0, p.whole.Size()))
 }
 
-// rewind makes the pack ready to be sent once more, and reports whether it can be.
-func (p *heldPack) rewind() bool {
-	if p.whole == nil {
-		return false
-	}
-	_, err := p.whole.Seek(0, io.SeekStart)
-	return err == nil
-}
+// again reports whether the pack can be sent once more.
+func (p *heldPack) again() bool { return p.whole != nil }
 
 // admitPack checks what is pushed against the limits, and, where the branch is somebody else's, that it is a fast-forward.
 // It returns the pack to send, or the reason for which it is refused. An error says that the pack could not be read.
@@ -63,14 +58,18 @@ func (g *Git) admitPack(r *gitRequest, pack *upload, c gitCommand) (*heldPack, s
 	if objects > r.limits.Objects {
 		return nil, fmt.Sprintf("this push has %d commits, folders and files, and SAM's limit is %d; leave generated and vendored files out of the history, or ask whoever runs SAM to raise git.max_objects", objects, r.limits.Objects), nil
 	}
+	hidden, err := g.secretsOf(r.Context(), r.grant)
+	if err != nil {
+		return nil, "", err
+	}
 	_, err = io.CopyN(&head, pack, maxResent-packHeader)
 	var held *heldPack
 	switch {
 	case errors.Is(err, io.EOF):
-		held = &heldPack{whole: bytes.NewReader(head.Bytes())}
+		held = &heldPack{whole: io.NewSectionReader(bytes.NewReader(head.Bytes()), 0, int64(head.Len()))}
 	case err != nil:
 		return nil, "", fmt.Errorf("read the pack: %w", err)
-	case r.grant.Rewrite:
+	case r.grant.Rewrite && hidden == nil:
 		return &heldPack{rest: struct {
 			io.Reader
 			io.Closer
@@ -81,16 +80,13 @@ func (g *Git) admitPack(r *gitRequest, pack *upload, c gitCommand) (*heldPack, s
 		}
 	}
 	if r.grant.Rewrite {
-		return held, "", nil
+		return held.checked(r.Context(), hidden)
 	}
 	reason, err := provesFastForward(r.Context(), held.whole, c)
 	if err != nil || reason != "" {
 		return nil, reason, errors.Join(err, held.Close())
 	}
-	if !held.rewind() {
-		return nil, "", errors.Join(errors.New("rewind the pack"), held.Close())
-	}
-	return held, "", nil
+	return held.checked(r.Context(), hidden)
 }
 
 func packObjects(header []byte) (int64, error) {
@@ -115,11 +111,9 @@ func spoolPack(dir string, pack io.Reader) (_ *heldPack, err error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, fmt.Errorf("unlink spool file: %w", err)
 	}
-	if _, err := io.Copy(f, pack); err != nil {
+	size, err := io.Copy(f, pack)
+	if err != nil {
 		return nil, fmt.Errorf("spool pack: %w", err)
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("rewind spool file: %w", err)
-	}
-	return &heldPack{whole: f, close: f.Close}, nil
+	return &heldPack{whole: io.NewSectionReader(f, 0, size), file: f}, nil
 }

@@ -28,6 +28,12 @@ func (g *Git) receivePack(w http.ResponseWriter, r *gitRequest) {
 		http.Error(w, "this is not a git push request", http.StatusUnsupportedMediaType)
 		return
 	}
+	over, err := g.turns.take(r.Context(), r.grant.Task)
+	if err != nil {
+		http.Error(w, "another push of this task is under way; try again when it is over", http.StatusServiceUnavailable)
+		return
+	}
+	defer over()
 	body, err := decodedBody(r.Request)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnsupportedMediaType)
@@ -77,11 +83,6 @@ func (g *Git) receivePack(w http.ResponseWriter, r *gitRequest) {
 		}
 	}
 	to.report(statusOK, list.commands, func(gitCommand) string { return status })
-}
-
-// passing reports whether the reason tells to push again: then nothing was refused for what it is.
-func passing(reason string) bool {
-	return strings.HasPrefix(reason, "fetch first") || strings.Contains(reason, "again")
 }
 
 // decodedBody undoes the body's Content-Encoding. The error is fit for the client.
@@ -162,7 +163,7 @@ func (g *Git) push(r *gitRequest, to *reply, list commandList, pack *upload) str
 		return reason
 	}
 	report := ""
-	failed := g.exchanges(ctx, m, body.rewind, func(token string) error {
+	failed := g.exchanges(ctx, m, body.again, func(token string) error {
 		report, err = g.send(r, m, to, upstreamCommands(list.shallow, command, list), body.reader(), token)
 		return err
 	})
@@ -192,7 +193,7 @@ func (g *Git) standing(r *gitRequest, m remote, c gitCommand) string {
 	var why, tip string
 	group, ctx := errgroup.WithContext(r.Context())
 	group.Go(func() (err error) {
-		if why, err = g.grants.Guarded(ctx, r.grant); err != nil {
+		if why, err = g.grants.Guarded(ctx, r.grant, !c.creates()); err != nil {
 			return &upstreamError{message: "SAM cannot learn at the moment whether this branch is protected, and pushes to none that may be; try again shortly", cause: err}
 		}
 		return nil
@@ -217,7 +218,7 @@ func (g *Git) standing(r *gitRequest, m remote, c gitCommand) string {
 
 func couldNotPush(e *upstreamError) string { return "SAM could not push: " + e.message }
 
-const brokeOff = "SAM could not read this push to its end; push again"
+const brokeOff = "SAM could not read this push to its end; try again"
 
 func tooLarge(limits GitLimits) string {
 	return fmt.Sprintf("this push is larger than SAM's limit of %d bytes; leave large files out of the history, or ask whoever runs SAM", limits.PackBytes)
@@ -274,7 +275,7 @@ func (g *Git) begin(r *gitRequest, c gitCommand) string {
 	if errors.As(err, &forbidden) {
 		return forbidden.Message
 	}
-	return "SAM could not note this push, so it was not begun; push again"
+	return "SAM could not note this push, so it was not begun; try again"
 }
 
 func (g *Git) record(r *gitRequest, c gitCommand) string {
@@ -289,5 +290,5 @@ func (g *Git) record(r *gitRequest, c gitCommand) string {
 	if errors.As(err, &forbidden) {
 		return forbidden.Message
 	}
-	return "the push reached the repository but SAM could not record it; it looks there when the task ends"
+	return "SAM could not record this push, which reached the repository: try again, and it is found there"
 }

@@ -196,24 +196,31 @@ func TestAPushMadeForAnOldTipIsToldToFetchFirst(t *testing.T) {
 	}
 }
 
-func TestAPushThatIsNotRecordedIsNotToldAsDone(t *testing.T) {
+func TestAPushThatCannotBeWrittenDownIsNotToldAsDone(t *testing.T) {
 	t.Parallel()
+	stale := &GitForbiddenError{Message: "another node runs this task now; stop"}
 	for name, c := range map[string]struct {
-		err  error
-		word string
+		begin, record error
+		word          string
+		sent          int // how often it reached upstream
 	}{
-		"the store is away":  {errRedisAway, "SAM could not record it"},
-		"the epoch is stale": {&GitForbiddenError{Message: "another node runs this task now; stop"}, "another node runs this task now; stop"},
+		"before, the store is away":  {errRedisAway, nil, "it was not begun; try again", 0},
+		"before, the epoch is stale": {stale, nil, stale.Message, 0},
+		"after, the store is away":   {nil, errRedisAway, "SAM could not record this push, which reached the repository: try again", 1},
+		"after, the epoch is stale":  {nil, stale, stale.Message, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newGitWorld(t)
 			work := w.clone()
 			w.commit(work, "a")
-			w.set(func() { w.recordErr = c.err })
+			w.set(func() { w.beginErr, w.recordErr = c.begin, c.record })
 			out, err := w.run(work, "push", "origin", "HEAD:"+samBranch)
 			if err == nil || !strings.Contains(out, "[remote rejected]") || !strings.Contains(out, c.word) || strings.Contains(out, "redis") {
 				t.Errorf("%v\n%s", err, out)
+			}
+			if n := w.asked(http.MethodPost, receivePackService); n != c.sent {
+				t.Errorf("it reached upstream %d times, want %d", n, c.sent)
 			}
 		})
 	}
@@ -235,32 +242,6 @@ func TestAPushThatIsRefusedForWhatItIsIsToldToTheTaskAndOneToMakeAgainIsNot(t *t
 		if !strings.Contains(answer, "ng "+ref) || got.Code != want.Code || got.Subject != want.Subject || !strings.Contains(got.Text, want.Text) {
 			t.Errorf("%s: told %+v, want %+v; %q", ref, got, want, answer)
 		}
-	}
-}
-
-func TestAPushThatCannotBeNotedDoesNotReachUpstream(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		err  error
-		word string
-	}{
-		"the store is away":  {errRedisAway, "it was not begun; push again"},
-		"the epoch is stale": {&GitForbiddenError{Message: "another node runs this task now; stop"}, "another node runs this task now; stop"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newGitWorld(t)
-			work := w.clone()
-			w.commit(work, "a")
-			w.set(func() { w.beginErr = c.err })
-			out, err := w.run(work, "push", "origin", "HEAD:"+samBranch)
-			if err == nil || !strings.Contains(out, "[remote rejected]") || !strings.Contains(out, c.word) || strings.Contains(out, "redis") {
-				t.Errorf("%v\n%s", err, out)
-			}
-			if w.asked(http.MethodPost, receivePackService) != 0 {
-				t.Error("the push reached upstream")
-			}
-		})
 	}
 }
 

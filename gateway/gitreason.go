@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// passing reports whether a push may be taken as it is when it comes once more: nothing was refused for what it is. SAM's own
+// reasons say "try again" then, which the node looks for as well, and no other reason does.
+func passing(reason string) bool {
+	return strings.HasPrefix(reason, "fetch first") || strings.HasPrefix(reason, "SAM ") && strings.Contains(reason, "try again")
+}
+
 // advised adds to upstream's own reason for refusing an update what the agent at the other end can do about it.
 func advised(reason string, c gitCommand) string {
 	has := func(words ...string) bool {

@@ -13,7 +13,7 @@ const maxResent = 256 << 10
 
 // resent is a request's body on its way upstream, which can be sent once more if it was small.
 type resent struct {
-	head   *bytes.Reader
+	head   []byte
 	rest   io.ReadCloser // what did not fit into head; nil when all did
 	length int64         // as in http.Request
 }
@@ -27,34 +27,27 @@ func resendable(body *upload, length int64) (*resent, error) {
 	n, err := io.CopyN(&head, body, maxResent)
 	switch {
 	case errors.Is(err, io.EOF):
-		return &resent{head: bytes.NewReader(head.Bytes()), length: n}, nil
+		return &resent{head: head.Bytes(), length: n}, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	return &resent{head: bytes.NewReader(head.Bytes()), rest: body, length: length}, nil
+	return &resent{head: head.Bytes(), rest: body, length: length}, nil
 }
 
-// reader is the body to send; nil for none.
+// reader is the body to send, nil for none. A transport may go on reading one after upstream has answered, so each sending has
+// its own.
 func (s *resent) reader() io.Reader {
 	switch {
 	case s.head == nil:
 		return nil
 	case s.rest == nil:
-		return io.NopCloser(s.head)
+		return bytes.NewReader(s.head)
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(s.head, s.rest), s.rest}
+	}{io.MultiReader(bytes.NewReader(s.head), s.rest), s.rest}
 }
 
-// rewind makes the body ready to be sent once more, and reports whether it can be.
-func (s *resent) rewind() bool {
-	if s.rest != nil {
-		return false
-	}
-	if s.head != nil {
-		_, _ = s.head.Seek(0, io.SeekStart) // to its start a bytes.Reader always can
-	}
-	return true
-}
+// again reports whether the body can be sent once more.
+func (s *resent) again() bool { return s.rest == nil }

@@ -166,7 +166,7 @@ func answeredBadly(resp *http.Response) *upstreamError {
 	e := &upstreamError{status: http.StatusBadGateway, cause: fmt.Errorf("upstream answered %s with %q", resp.Status, resp.Header.Get("Content-Type"))}
 	switch code := resp.StatusCode; {
 	case code >= 300 && code < 400:
-		e.message = "the repository has moved on its host and SAM does not follow; push again once SAM has learned its new name"
+		e.message = "the repository has moved on its host and SAM does not follow; try again once SAM has learned its new name"
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.unknown = code == http.StatusUnauthorized
 		e.message = fmt.Sprintf("the repository's host refused SAM's token (%d); check that the SAM app is still installed on this repository with the permissions it asks for", code)

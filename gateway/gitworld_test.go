@@ -198,7 +198,7 @@ func (w *gitWorld) ForgetToken(token string) {
 	w.forgotten = append(w.forgotten, token)
 }
 
-func (w *gitWorld) Guarded(context.Context, Grant) (string, error) {
+func (w *gitWorld) Guarded(context.Context, Grant, bool) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.guarded, w.guardErr

@@ -21,45 +21,108 @@ const (
 	closed      = "this task does not run any more, so its remote is closed; ask for a new task to go on"
 )
 
-// Authorize implements GitGrants. A request needs both credentials: its node's, and the task's own, for the attempt
+// admit returns the task that a request is for, and looks at one that is refused: its token may be a task's all the same.
+func (b brokered) admit(r *http.Request, id string) (task.Task, error) {
+	t, err := b.entitled(r, id)
+	var forbidden *GitForbiddenError
+	if errors.Is(err, ErrGitUnauthorized) || errors.As(err, &forbidden) {
+		b.misuse(r, id)
+	}
+	return t, err
+}
+
+// entitled returns the task that a request is for. It needs both credentials: its node's, and the task's own, for the attempt
 // that is the task's current one on that node.
-func (b brokered) Authorize(r *http.Request, id string) (Grant, error) {
+func (b brokered) entitled(r *http.Request, id string) (task.Task, error) {
 	node := b.caller(r)
 	token := r.Header.Get(wire.TaskTokenHeader)
 	if node == "" || token == "" {
-		return Grant{}, ErrGitUnauthorized
+		return task.Task{}, ErrGitUnauthorized
 	}
 	t, err := b.store.Task(r.Context(), task.ID(id))
 	if errors.Is(err, task.ErrNotFound) {
-		return Grant{}, ErrGitUnauthorized
+		return task.Task{}, ErrGitUnauthorized
 	}
+	if err != nil {
+		return task.Task{}, err
+	}
+	if !b.keys.isTaskToken(token, t.ID, t.Epoch, node) {
+		return task.Task{}, ErrGitUnauthorized
+	}
+	if t.Node != node || t.State != task.Preparing && t.State != task.Running && t.State != task.Waiting {
+		return task.Task{}, &GitForbiddenError{Message: closed}
+	}
+	return t, nil
+}
+
+// Authorize implements GitGrants.
+func (b brokered) Authorize(r *http.Request, id string) (Grant, error) {
+	t, err := b.admit(r, id)
 	if err != nil {
 		return Grant{}, err
 	}
-	if !b.keys.isTaskToken(token, t.ID, t.Epoch, node) {
-		return Grant{}, ErrGitUnauthorized
-	}
-	if t.Node != node || t.State != task.Preparing && t.State != task.Running && t.State != task.Waiting {
-		return Grant{}, &GitForbiddenError{Message: closed}
-	}
+	return b.grant(t), nil
+}
+
+func (b brokered) grant(t task.Task) Grant {
 	g := Grant{
-		Task: id, Epoch: t.Epoch, CloneURL: b.github.CloneURL(t.Repository), Branch: headsPrefix + t.Branch, Repository: t.Repository,
-		RepositoryID: t.Project, Installation: t.Installation, Rewrite: t.Rewrite, Workflows: b.git.workflowsOf(t.Repository),
+		Task: string(t.ID), Epoch: t.Epoch, CloneURL: b.github.CloneURL(t.Repository), Branch: headsPrefix + t.Branch, Repository: t.Repository,
+		RepositoryID: t.Project, Installation: t.Installation, Rewrite: t.Rewrite, Untrusted: t.Untrusted,
+		Workflows: !t.Untrusted && b.git.workflowsOf(t.Repository),
 	}
 	if t.Base != "" {
 		g.Base = headsPrefix + t.Base
 	}
-	for _, name := range b.git.listedFor(t.Repository) {
+	for _, name := range b.listed(t) {
 		g.Listed = append(g.Listed, GitRepository{FullName: name, CloneURL: b.github.CloneURL(name)})
 	}
-	return g, nil
+	return g
+}
+
+// gitRights are what the git broker asks for: it alone goes to GitHub by the repository's name.
+type gitRights struct{ brokered }
+
+// Authorize implements GitGrants.
+func (b gitRights) Authorize(r *http.Request, id string) (Grant, error) {
+	t, err := b.admit(r, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	if t, err = b.present(r.Context(), t); err != nil {
+		return Grant{}, err
+	}
+	return b.grant(t), nil
+}
+
+// present is a task with its repository's name and installation as they are now: both may have changed since it was asked for. One
+// whose repository went to another account keeps what it had, and GitHub refuses that: such a task is to end.
+func (g *Gateway) present(ctx context.Context, t task.Task) (task.Task, error) {
+	p, err := g.store.Project(ctx, t.Project)
+	switch {
+	case errors.Is(err, task.ErrNotFound):
+		return t, nil // GitHub says whether the App was removed
+	case err != nil:
+		return t, err
+	case p.Account == t.Account:
+		t.Repository, t.Installation = p.FullName(), p.Installation
+	}
+	return t, nil
+}
+
+// listed are the further repositories that a task may fetch. Work on a branch of people who may not write is let to none: they
+// would read what they have no right to.
+func (g *Gateway) listed(t task.Task) []string {
+	if t.Untrusted {
+		return nil
+	}
+	return g.git.listedFor(t.Repository)
 }
 
 // Guarded implements GitGrants.
-func (b brokered) Guarded(ctx context.Context, g Grant) (string, error) {
+func (b brokered) Guarded(ctx context.Context, g Grant, exists bool) (string, error) {
 	owner, name, _ := strings.Cut(g.Repository, "/")
 	p := task.Project{ID: g.RepositoryID, Installation: g.Installation, Owner: owner, Name: name}
-	return b.github.Guarded(ctx, p, strings.TrimPrefix(g.Branch, headsPrefix))
+	return b.github.Guarded(ctx, p, strings.TrimPrefix(g.Branch, headsPrefix), exists)
 }
 
 // FetchToken implements GitTokens.

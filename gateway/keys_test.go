@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -15,6 +16,11 @@ func testKeys(t *testing.T, secret string) Keys {
 		t.Fatal(err)
 	}
 	return k
+}
+
+func whose(k Keys, token string) string {
+	name, _ := k.node(token, time.Now())
+	return name
 }
 
 func TestTokensOfDifferentPartsNeverCollide(t *testing.T) {
@@ -39,7 +45,7 @@ func TestTokensOfDifferentPartsNeverCollide(t *testing.T) {
 		if k.isTaskToken(token, b.id, b.epoch, b.node) != (a == b) {
 			r.Errorf("the token of %v is that of %v", a, b)
 		}
-		if k.node(token) != "" || k.node(a.node+"."+token) != "" {
+		if whose(k, token) != "" || whose(k, a.node+"."+token) != "" {
 			r.Errorf("the token of %v is a node's", a)
 		}
 		if (k.NodeToken(a.node) == k.NodeToken(b.node)) != (a.node == b.node) {
@@ -54,20 +60,41 @@ func TestANodeTokenNamesItsNodeAndNoOther(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		name := rapid.StringMatching(`[a-z0-9.-]{1,20}`).Draw(r, "name")
 		token := k.NodeToken(name)
-		if got := k.node(token); got != name {
+		if got := whose(k, token); got != name {
 			r.Errorf("the token of %q is that of %q", name, got)
 		}
 		at := rapid.IntRange(0, len(token)-1).Draw(r, "at")
 		with := rapid.Byte().Draw(r, "with")
 		changed := token[:at] + string([]byte{with}) + token[at+1:]
-		if changed != token && k.node(changed) != "" {
-			r.Errorf("%q is taken for %q", changed, k.node(changed))
+		if changed != token && whose(k, changed) != "" {
+			r.Errorf("%q is taken for %q", changed, whose(k, changed))
 		}
-		if k.node(token[:at]) != "" {
-			r.Errorf("%q is taken for %q", token[:at], k.node(token[:at]))
+		if whose(k, token[:at]) != "" {
+			r.Errorf("%q is taken for %q", token[:at], whose(k, token[:at]))
 		}
-		if others.node(token) != "" {
+		if whose(others, token) != "" {
 			r.Error("another secret takes the token")
+		}
+	})
+}
+
+func TestAMachinesCredentialIsItsOwnUntilItsTime(t *testing.T) {
+	t.Parallel()
+	k := testKeys(t, "a secret of all replicas")
+	until := time.Unix(1_800_000_000, 0)
+	rapid.Check(t, func(r *rapid.T) {
+		name := rapid.StringMatching(`[a-z0-9.-]{1,20}`).Draw(r, "name")
+		token := k.machineCredential(name, until)
+		if got, made := k.node(token, until.Add(-time.Second)); got != name || !made {
+			r.Errorf("the credential of %q is that of %q, made: %v", name, got, made)
+		}
+		if got, _ := k.node(token, until); got != "" {
+			r.Errorf("the credential of %q is good after its end", name)
+		}
+		at := rapid.IntRange(0, len(token)-1).Draw(r, "at")
+		changed := token[:at] + string(rapid.RuneFrom([]rune("0aZ.~")).Draw(r, "to")) + token[at+1:]
+		if got, _ := k.node(changed, until.Add(-time.Second)); changed != token && got != "" {
+			r.Errorf("%q is taken for %q", changed, got)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -35,17 +36,19 @@ const (
 type link struct {
 	gateway  *Gateway
 	node     string
+	made     bool // the node is a machine that SAM made
 	conn     *websocket.Conn
 	cancel   context.CancelCauseFunc
 	writing  sync.Mutex
 	epoch    int64             // counts the node's links over all replicas; see enter
 	protocol int               // that both ends speak
+	welcomed atomic.Bool       // the node has had its welcome, which comes before all else
 	clockOff bool              // by the last beat; the reader's
 	projects map[task.ID]int64 // of the tasks whose events came; the reader's
 }
 
 func (g *Gateway) serveLink(w http.ResponseWriter, r *http.Request) {
-	node := g.caller(r)
+	node, made := g.holder(r)
 	if node == "" {
 		http.Error(w, errNoCredential.Error(), http.StatusUnauthorized)
 		return
@@ -53,7 +56,7 @@ func (g *Gateway) serveLink(w http.ResponseWriter, r *http.Request) {
 	log := zerolog.Ctx(r.Context()).With().Str("node", node).Logger()
 	ctx, cancel := context.WithCancelCause(log.WithContext(r.Context()))
 	defer cancel(nil)
-	l := &link{gateway: g, node: node, cancel: cancel}
+	l := &link{gateway: g, node: node, made: made, cancel: cancel}
 	if !g.begin(l) {
 		http.Error(w, errStopping.Error(), http.StatusServiceUnavailable)
 		return
@@ -129,9 +132,13 @@ func (l *link) serve(ctx context.Context) error {
 	}}); err != nil {
 		return err
 	}
+	l.welcomed.Store(true)
 	zerolog.Ctx(ctx).Info().Str("version", hello.Version).Int("slots", hello.Slots).Str("workspace", hello.Workspace).Msg("the node is linked")
 	var group errgroup.Group
 	group.Go(func() error { return l.because(l.read(ctx)) })
+	if l.made && l.protocol >= wire.Credentials {
+		group.Go(func() error { return l.because(l.credentials(ctx)) })
+	}
 	group.Go(func() error {
 		return l.because(l.gateway.store.FollowCommands(ctx, l.node, func(c task.Command) error { return l.command(ctx, c) }))
 	})
@@ -223,6 +230,23 @@ func (l *link) read(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// credentials renews a machine's credential, at once and then whenever half of its life is over.
+func (l *link) credentials(ctx context.Context) error {
+	tick := time.NewTicker(credentialLife / 2)
+	defer tick.Stop()
+	for {
+		c := l.gateway.identity.credential(l.node)
+		if err := l.write(ctx, wire.Frame{Type: wire.TypeCredential, Credential: &c}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
 		}
 	}
 }

@@ -22,6 +22,9 @@ func (l *link) command(ctx context.Context, c task.Command) error {
 		if err != nil {
 			return err
 		}
+		if t, err = l.gateway.present(ctx, t); err != nil {
+			return err
+		}
 		start := l.start(t, c)
 		if start.Secrets, start.Withheld, err = l.gateway.environment(ctx, t); err != nil {
 			return err
@@ -54,9 +57,10 @@ func (l *link) start(t task.Task, c task.Command) *wire.Start {
 	return &wire.Start{
 		Command: c.ID, Ref: wire.Ref{Task: string(t.ID), Epoch: t.Epoch}, After: t.Last,
 		Repository: t.Project, FullName: t.Repository, CloneURL: l.gateway.github.CloneURL(t.Repository),
-		Thread: string(t.Thread), Base: t.Base, Branch: t.Branch, Rewrite: t.Rewrite, Agent: t.Agent,
-		Prompt: c.Prompt, Request: t.Request,
-		Listed:     l.gateway.git.listedFor(t.Repository),
+		Thread: string(t.Thread), Base: t.Base, Branch: t.Branch, Agent: t.Agent,
+		Rewrite: t.Rewrite && !t.OnPull, // on a pull request what agents obey is base's, whoever made it
+		Prompt:  c.Prompt, Request: t.Request,
+		Listed:     l.gateway.listed(t),
 		AuthorName: l.gateway.author.Name, AuthorEmail: l.gateway.author.Email,
 		Untrusted: t.Untrusted, Environment: t.Settings.Devcontainer, Network: l.gateway.network(t),
 		Token: l.gateway.keys.taskToken(t.ID, t.Epoch, l.node),

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -64,33 +63,34 @@ const (
 
 // check looks through the body of a request for messages or a count of tokens. Its errors are *unwantedError.
 func (m modelRules) check(body []byte) error {
-	if !json.Valid(body) {
-		return &unwantedError{what: "body", why: "is not JSON"}
-	}
-	j := &jsonText{text: body}
-	is, err := j.fields(func(name string) error {
-		if !slices.Contains(askedFields, name) {
-			return &unwantedError{"field", name, "is not one that SAM knows to stay within the conversation. Leave it out"}
-		}
-		switch name {
-		case "tools":
-			_, err := j.items(func() error { return m.tool(j) })
-			return err
-		case "messages":
-			_, err := j.items(func() error { return m.message(j) })
-			return err
-		case "system":
-			return m.content(j, 0)
-		}
-		j.skip()
-		return nil
+	object := true
+	err := walkJSON(body, func(j *jsonText) (err error) {
+		object, err = j.fields(func(name string) error {
+			if !slices.Contains(askedFields, name) {
+				return &unwantedError{"field", name, "is not one that SAM knows to stay within the conversation. Leave it out"}
+			}
+			switch name {
+			case "tools":
+				_, err := j.items(func() error { return m.tool(j) })
+				return err
+			case "messages":
+				_, err := j.items(func() error { return m.message(j) })
+				return err
+			case "system":
+				return m.content(j, 0)
+			}
+			return j.skip()
+		})
+		return err
 	})
 	var unwanted *unwantedError
 	switch {
-	case err == nil && !is:
+	case err == nil && !object:
 		return &unwantedError{what: "body", why: "is not a JSON object"}
 	case errors.As(err, &unwanted):
 		return unwanted
+	case errors.Is(err, errNotJSON):
+		return &unwantedError{what: "body", why: "is not JSON in UTF-8"}
 	case err != nil:
 		return &unwantedError{what: "body", why: "has " + err.Error() + ", so it " + ambiguous}
 	}
@@ -102,14 +102,14 @@ func (m modelRules) tool(j *jsonText) error {
 	kind := "custom"
 	_, err := j.fields(func(name string) error {
 		if name != "type" || j.next() == 'n' { // null is for a custom one
-			j.skip()
-			return nil
+			return j.skip()
 		}
-		var ok bool
-		if kind, ok = j.str(); !ok {
+		var is bool
+		var err error
+		if kind, is, err = j.str(); err == nil && !is {
 			return &unwantedError{what: "tool", why: "has a type that is no name"}
 		}
-		return nil
+		return err
 	})
 	if err != nil || kind == "custom" || clientTools.MatchString(kind) {
 		return err
@@ -131,8 +131,7 @@ func (m modelRules) message(j *jsonText) error {
 		if name == "content" {
 			return m.content(j, 0)
 		}
-		j.skip()
-		return nil
+		return j.skip()
 	})
 	return err
 }
@@ -148,31 +147,30 @@ func (m modelRules) content(j *jsonText, depth int) error {
 	case j.next() == '{':
 		return m.block(j, depth)
 	}
-	j.skip()
-	return nil
+	return j.skip()
 }
 
 func (m modelRules) block(j *jsonText, depth int) error {
 	kind := ""
-	is, err := j.fields(func(name string) error {
+	is, err := j.fields(func(name string) (err error) {
 		switch name {
 		case "type":
-			kind, _ = j.str()
+			kind, _, err = j.str()
 		case "content":
 			return m.content(j, depth+1)
 		case "source":
 			if j.next() == '{' { // a search result's is a text, which nobody opens
 				return m.source(j, depth)
 			}
-			j.skip()
+			return j.skip()
 		case "file_id":
 			return &unwantedError{"content", "file_id", waysOut + ". Put what is in the file into the request"}
 		case "tool":
 			return m.changed(j)
 		default:
-			j.skip()
+			err = j.skip()
 		}
-		return nil
+		return err
 	})
 	switch {
 	case err != nil:
@@ -188,16 +186,16 @@ func (m modelRules) block(j *jsonText, depth int) error {
 // source is where a picture or document is: in the request, or nowhere.
 func (m modelRules) source(j *jsonText, depth int) error {
 	kind := ""
-	_, err := j.fields(func(name string) error {
+	_, err := j.fields(func(name string) (err error) {
 		switch name {
 		case "type":
-			kind, _ = j.str()
+			kind, _, err = j.str()
 		case "content":
 			return m.content(j, depth+1)
 		default:
-			j.skip()
+			err = j.skip()
 		}
-		return nil
+		return err
 	})
 	if err == nil && !slices.Contains(sourceTypes, kind) {
 		err = &unwantedError{"source", kind, waysOut + ". Put the picture or document itself into the request, as base64 or text"}
@@ -208,17 +206,16 @@ func (m modelRules) source(j *jsonText, depth int) error {
 // changed is the tool of a block by which tools come and go in the middle of a conversation: a reference, or a definition.
 func (m modelRules) changed(j *jsonText) error {
 	kind := ""
-	_, err := j.fields(func(name string) error {
+	_, err := j.fields(func(name string) (err error) {
 		switch name {
 		case "type":
-			kind, _ = j.str()
-			j.space()
+			kind, _, err = j.str()
 		case "definition":
 			return m.tool(j)
 		default:
-			j.skip()
+			err = j.skip()
 		}
-		return nil
+		return err
 	})
 	if err == nil && kind != "tool_reference" && kind != "tool_definition" {
 		err = &unwantedError{"tool change", kind, "is not of a kind that SAM knows to stay within the conversation. Leave it out"}

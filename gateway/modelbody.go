@@ -18,6 +18,9 @@ const (
 	maxHeldRequestsOfTask = 4 * maxModelRequest
 )
 
+// maxTrusted is how large a request may say that it is to have the memory for it at once, in bytes. What is larger shows it first.
+const maxTrusted = 2 << 20
+
 // modelUploading is how long a request may take to arrive: 32 MiB at under a megabit a second.
 const modelUploading = 5 * time.Minute
 
@@ -60,6 +63,9 @@ func (m *Model) receive(ctx context.Context, w http.ResponseWriter, r *modelRequ
 	conn := http.NewResponseController(w)
 	_ = conn.SetReadDeadline(time.Now().Add(m.uploading))
 	var body bytes.Buffer
+	if r.ContentLength > 0 {
+		body.Grow(int(min(r.ContentLength, maxTrusted)) + bytes.MinRead)
+	}
 	_, err := body.ReadFrom(io.LimitReader(r.Body, maxModelRequest+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

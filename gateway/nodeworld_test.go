@@ -71,7 +71,7 @@ func (o *oneRepository) ReadToken(_ context.Context, fullName string) (string, e
 
 func (o *oneRepository) ForgetToken(string) {}
 
-func (o *oneRepository) Guarded(_ context.Context, p task.Project, branch string) (string, error) {
+func (o *oneRepository) Guarded(_ context.Context, p task.Project, branch string, _ bool) (string, error) {
 	switch {
 	case o.away:
 		return "", errGitHubAway
@@ -283,7 +283,12 @@ func bearer(token string) http.Header { return http.Header{"Authorization": {"Be
 // dial opens a link as a node and says nothing yet.
 func (w *nodeWorld) dial(node string) *peer {
 	w.t.Helper()
-	conn, _, err := w.try(bearer(w.keys.NodeToken(node)))
+	return w.dialWith(w.keys.NodeToken(node))
+}
+
+func (w *nodeWorld) dialWith(credential string) *peer {
+	w.t.Helper()
+	conn, _, err := w.try(bearer(credential))
 	if err != nil {
 		w.t.Fatal(err)
 	}

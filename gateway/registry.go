@@ -66,10 +66,11 @@ func (r *Registries) find(host, path string) *Registry {
 	return found
 }
 
-// straight reports whether a path means what it says to every server: no step up, hidden or not.
+// straight reports whether a path means what it says to every server: no step up, hidden or not. Servlet containers, which
+// many registries run in, take what stands behind a semicolon off a part before they look at it.
 func straight(u *url.URL) bool {
 	for _, part := range strings.Split(u.Path, "/") {
-		if part == "." || part == ".." {
+		if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
 			return false
 		}
 	}
@@ -86,7 +87,7 @@ var (
 func (r *Registries) handler(grants GitGrants) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		id, rest, _ := strings.Cut(strings.TrimPrefix(q.URL.EscapedPath(), wire.RegistryPath), "/")
-		_, err := grants.Authorize(q, id)
+		grant, err := grants.Authorize(q, id)
 		var forbidden *GitForbiddenError
 		switch {
 		case errors.Is(err, ErrGitUnauthorized):
@@ -96,6 +97,8 @@ func (r *Registries) handler(grants GitGrants) http.Handler {
 		case err != nil:
 			zerolog.Ctx(q.Context()).Error().Err(err).Str("task", id).Msg("whether a task may ask a registry cannot be found out")
 			http.Error(w, "SAM cannot answer now; try again", http.StatusServiceUnavailable)
+		case grant.Untrusted:
+			http.Error(w, "this task works on a branch of people who may not write to its repository, and such work reads no private registry", http.StatusForbidden)
 		default:
 			r.serve(w, q, rest)
 		}

@@ -24,7 +24,7 @@ func (grantee) Authorize(r *http.Request, id string) (Grant, error) {
 	case r.Header.Get("Away") != "":
 		return Grant{}, errors.New("redis is away")
 	}
-	return Grant{Task: id}, nil
+	return Grant{Task: id, Untrusted: r.Header.Get("Untrusted") != ""}, nil
 }
 
 func TestAPrivateRegistryIsReadWithACredentialThatStaysHere(t *testing.T) {
@@ -87,11 +87,14 @@ func TestAPrivateRegistryIsReadWithACredentialThatStaysHere(t *testing.T) {
 		{"a hidden step up", "GET", "/npm/%2e%2e/admin", "", 400, "no address"},
 		{"a step up hidden twice", "GET", "/npm/%252e%252e/admin", "", 400, "no address"},
 		{"a step up hidden in a part", "GET", "/npm/x%2f..%2f..%2fadmin", "", 400, "no address"},
+		{"a step up with a parameter", "GET", "/npm/..;/admin", "", 400, "no address"},
+		{"a step up with a hidden parameter", "GET", "/npm/%2e%2e%3bx=1/admin", "", 400, "no address"},
 		{"a backslash", "GET", "/npm/..%5cadmin", "", 400, "no address"},
 		{"publishing", "PUT", "/npm/pkg", "", 405, "read only"},
 		{"a credential that is refused", "GET", "/stale/pkg", "", 502, "network.credentials_file"},
 		{"without a token", "GET", "/npm/pkg", "Sam-Task-Token", 401, "token"},
 		{"of a task that is over", "GET", "/npm/pkg", "Over", 403, "does not run"},
+		{"for people who may not write", "GET", "/npm/pkg", "Untrusted", 403, "no private registry"},
 		{"while SAM cannot tell", "GET", "/npm/pkg", "Away", 503, "try again"},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), row.method, server.URL+"/registry/tmine/"+at.Host+row.path, strings.NewReader(""))

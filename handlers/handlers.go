@@ -137,7 +137,7 @@ func (b Base) project(ctx context.Context, installation, repository int64) (task
 		if found.ID != repository {
 			continue
 		}
-		if err := b.Store.SaveProject(ctx, found); err != nil {
+		if err := b.adopt(ctx, "unannounced", found); err != nil {
 			return task.Project{}, false, err
 		}
 		zerolog.Ctx(ctx).Info().Int64("installation", installation).Str("repository", found.FullName()).

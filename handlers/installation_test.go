@@ -104,6 +104,31 @@ func TestARepositoryThatGoesToAnotherAccountTakesNoTasksAlong(t *testing.T) {
 	}
 }
 
+func TestTasksStayBehindWhenACommentIsTheFirstToTellThatARepositoryWent(t *testing.T) {
+	w, _, id := asked(t, "/sam make it fast")
+	w.settle()
+	there, err := w.hub.Install(w.app.ID, "tess")
+	w.check(err)
+	_, err = w.hub.TransferRepository("octo", "octo", "hello", "tess")
+	w.check(err)
+	w.check(w.hub.SetCollaborator("tess", "hello", "ada", "write"))
+	_, err = w.hub.CreateComment("ada", "tess", "hello", 1, "/sam make it faster")
+	w.check(err)
+	for _, d := range w.late() {
+		if d.Event == "issue_comment" {
+			w.handle(d)
+		}
+	}
+	if got := w.task(id); !strings.Contains(got.Cancel, "went from octo/hello to tess/hello") {
+		t.Errorf("the task of the account that it left is cancelled because %q", got.Cancel)
+	}
+	p, err := w.store.Project(t.Context(), w.repository("hello"))
+	w.check(err)
+	if p.Installation != there.ID {
+		t.Errorf("the project is %+v", p)
+	}
+}
+
 func TestWhatWasAskedForBeforeARepositoryWentIsAskedWhereItIs(t *testing.T) {
 	for name, went := range map[string]func(*world){
 		"to another account": func(w *world) {

@@ -116,14 +116,14 @@ func (w *walker) text(r *Redactor, i, end int) {
 		w.scratch = unescaped(w.scratch[:0], plain)
 		plain = w.scratch
 	}
-	if all := r.find(plain); len(all) > 0 {
+	if all := r.find(plain, true); len(all) > 0 {
 		w.put(i, end, quoted(replaced(plain, all, w.short)))
 	}
 }
 
 // number puts a marker in the place of a number that holds a secret.
 func (w *walker) number(r *Redactor, i, end int) {
-	if all := r.find(w.data[i:end]); len(all) > 0 {
+	if all := r.find(w.data[i:end], false); len(all) > 0 {
 		w.put(i, end, quoted(replaced(w.data[i:end], all, w.short)))
 	}
 }

@@ -13,18 +13,21 @@ import (
 const longLine = 16
 
 // forms are the texts in which a value may appear, some of them twice.
-func forms(value string) []string {
-	all := encoded(value)
-	if !strings.ContainsAny(value, "\r\n") {
-		return all
-	}
-	if trimmed := strings.TrimSpace(value); trimmed != value {
-		all = append(all, encoded(trimmed)...)
-	}
-	for line := range strings.SplitSeq(strings.ReplaceAll(value, "\r", "\n"), "\n") {
-		if line = strings.TrimSpace(line); len(line) >= longLine && !strings.HasPrefix(line, "-----") {
-			all = append(all, encoded(line)...)
+func forms(value, name string) []form {
+	texts := encoded(value)
+	if strings.ContainsAny(value, "\r\n") {
+		if trimmed := strings.TrimSpace(value); trimmed != value {
+			texts = append(texts, encoded(trimmed)...)
 		}
+		for line := range strings.SplitSeq(strings.ReplaceAll(value, "\r", "\n"), "\n") {
+			if line = strings.TrimSpace(line); len(line) >= longLine && !strings.HasPrefix(line, "-----") {
+				texts = append(texts, encoded(line)...)
+			}
+		}
+	}
+	all := make([]form, len(texts))
+	for i, text := range texts {
+		all[i] = form{[]byte(text), name}
 	}
 	return all
 }

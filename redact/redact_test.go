@@ -67,9 +67,10 @@ func TestALongLineOfAValueIsFoundByItself(t *testing.T) {
 func TestOfSecretsThatOverlapNothingIsLeft(t *testing.T) {
 	r := redact.New([]redact.Secret{{"A", "abcdefgh"}, {"LONG", "abcdefghijklmnop"}, {"B", "efghijkl"}, {"SHORT", "abc"}})
 	for text, want := range map[string]string{
-		"abcdefghijkl":             "«A»",
+		"abcdefghijkl.x":           "«A».x",
+		"abcdefghijkl":             "«LONG»", // or what was left of it
 		"abcdefghijklmnop.":        "«LONG».",
-		"abcdefghijklmno":          "«A»mno",
+		"abcdefghijklmno;x":        "«A»mno;x",
 		"..efghijkl":               "..«B»",
 		"abcdefghabcdefgh":         "«A»«A»",
 		"abcdefg":                  "abcdefg",

@@ -94,6 +94,12 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 		func() error { return s.EnsureNode(ctx, task.Node{Name: node, Slots: 1}) },
 		func() (err error) { link, err = s.NodeLinked(ctx, task.Node{Name: node, Slots: 1}); return err },
 		func() error { return s.NodeBeat(ctx, node, link) },
+		func() error { return s.NoteMachine(ctx, node, task.Machine{ID: "7"}) },
+		func() error { return s.BindNode(ctx, node, "a key", true) },
+		func() error {
+			return s.Reserve(ctx, task.Reservation{Account: repository, Node: node, New: true, Hours: 1, Caps: task.Caps{Machines: 1}}, time.Now())
+		},
+		func() error { _, err := s.Unreserve(ctx, repository, node, 0); return err },
 		func() error { _, err := s.Accept(ctx, task.Delivery{ID: node}); return err },
 		func() error { _, err := s.Seen(ctx, node); return err },
 		func() error { _, err := s.Hear(ctx, repository, 1, task.Heard{Created: true}); return err },

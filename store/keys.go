@@ -107,6 +107,14 @@ func (p partition) slots(name string) string { return p.key("slots:" + name) }
 // nodes is the set of nodes' names.
 func (p partition) nodes() string { return p.key("nodes") }
 
+// Of an account's id:
+
+// fleet is a hash of an account's machines: by the node's name, the hours that are paid and from which day's money, JSON; see
+// fleet.go. spend is a hash of what was spent or is reserved, by day and by month. fleets is the set of accounts with machines.
+func (p partition) fleet(account int64) string { return p.key("fleet:" + id(account)) }
+func (p partition) spend(account int64) string { return p.key("spend:" + id(account)) }
+func (p partition) fleets() string             { return p.key("fleets") }
+
 // Of an installation's id:
 
 // pace is a sorted set of an installation's content-creating calls of the last hour by time; hold a hash that says until

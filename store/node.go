@@ -154,5 +154,11 @@ func decodeNode(r map[string]string) (task.Node, error) {
 			return n, err
 		}
 	}
+	if r["machine"] != "" {
+		n.Machine = &task.Machine{}
+		if err := json.Unmarshal([]byte(r["machine"]), n.Machine); err != nil {
+			return n, err
+		}
+	}
 	return n, nil
 }

@@ -32,6 +32,9 @@ func (n partitions) delivery(guid string) partition { return n.named("delivery "
 // node is the partition of a node's record and of its slots.
 func (n partitions) node(name string) partition { return n.named("node " + name) }
 
+// account is the partition of an account's machines and money.
+func (n partitions) account(account int64) partition { return n.named("account " + id(account)) }
+
 // installation is the partition of what counts for all of an installation's projects together.
 func (n partitions) installation(installation int64) partition {
 	return n.named("installation " + id(installation))

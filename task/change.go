@@ -18,6 +18,8 @@ var (
 	ErrNoRoom = errors.New("no room for a new task")
 	// ErrFull: the node has no free slot, is not ready, or serves another account.
 	ErrFull = errors.New("the node cannot take the task")
+	// ErrRefused: who asks has not shown that it may. What wraps it says why.
+	ErrRefused = errors.New("refused")
 )
 
 // NotYoursError says why a task could not be claimed: busy (another holds it), turn (others of its thread come first),

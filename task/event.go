@@ -60,11 +60,13 @@ const (
 	StepPush        StepName = "push"        // the branch goes through the git broker
 )
 
-// Step is one step of preparation or completion, reported when it is done.
+// Step is one step of preparation or completion, reported when it is done. One that may take minutes is reported before, too,
+// with UnderWay: then the event's Text is what the step has printed since it was last reported, as it was printed.
 type Step struct {
-	Name StepName `json:"name"`
-	MS   int64    `json:"ms"`             // how long it took, milliseconds
-	Note string   `json:"note,omitempty"` // one line for the person
+	Name     StepName `json:"name"`
+	MS       int64    `json:"ms"`             // how long it took, or takes so far, milliseconds
+	Note     string   `json:"note,omitempty"` // one line for the person
+	UnderWay bool     `json:"under_way,omitempty"`
 }
 
 // Tool is one use of a tool by the agent. Started and finished share an ID.

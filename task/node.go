@@ -31,6 +31,17 @@ type Node struct {
 	Seen      time.Time `json:"seen,omitzero"`       // the last beat, Redis's clock
 	Tasks     []ID      `json:"tasks,omitempty"`
 	Mirrors   []int64   `json:"mirrors,omitempty"` // repositories it holds a mirror of
+	Machine   *Machine  `json:"machine,omitempty"` // what its provider made for it; nil: a node that stands
+}
+
+// Machine is what a provider has made for a node.
+type Machine struct {
+	ID        string    `json:"id"` // the provider's
+	Type      string    `json:"type"`
+	Location  string    `json:"location"`
+	Hour      int64     `json:"hour"`      // the price of a begun hour when it was made, in millionths of the currency's unit
+	Created   time.Time `json:"created"`   // by the provider's clock: billing counts from here
+	Addresses []string  `json:"addresses"` // public ones, an IPv6 as a prefix
 }
 
 // Free is how many more workspaces the node can take now.

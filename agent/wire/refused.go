@@ -6,11 +6,11 @@ import "net/url"
 // node takes it off and tells the task's page.
 const RefusedHeader = "Sam-Refused"
 
-// Refused says of an answer what was refused in it.
+// Refused says what was refused.
 type Refused struct {
-	Code    string // a notice's: push_refused, model_refused
-	Subject string // what was refused, as a person would allow it: a branch, a kind of tool
-	Text    string // what, why, and what to do
+	Code    string `json:"code"`              // a notice's: push_refused, model_refused
+	Subject string `json:"subject,omitempty"` // what was refused, as a person would allow it: a branch, a kind of tool
+	Text    string `json:"text"`              // what, why, and what to do
 }
 
 // Header is it as the value of a header, of whatever its texts consist.

@@ -6,7 +6,8 @@
 // chosen, where each spool is to resume, and which spools may be dropped. From then on
 //
 //	node    -> gateway   events (task, epoch, numbered), beat, done (a command was taken in)
-//	gateway -> node      start, answer, stop, ack (events up to a number are stored), drop (a spool is no longer wanted)
+//	gateway -> node      start, answer, stop, ack (events up to a number are stored), drop (a spool is no longer wanted),
+//	                     credential (a new one, for a machine that SAM made), notice (something for an attempt's page)
 //
 // Whatever concerns a task carries its epoch, and a receiver refuses what is older than what it has seen. Commands carry
 // the id of their entry in the node's command stream: the gateway sends again what the node has not confirmed by Done,
@@ -26,13 +27,20 @@ import (
 //	1  the first
 //	2  answer: a question of an agent's is answered while the agent waits. Over a link of version 1 an agent that asks ends
 //	   with its question
+//	3  credential: a machine's is renewed over the link. Over an older link it asks for one by itself.
+//	   notice: what was refused elsewhere in an attempt's name is told on its page. Over an older link it is logged alone
 const (
-	Version = 2
+	Version = 3
 	Oldest  = 1
 )
 
-// Answers is the first version in which a question is answered.
-const Answers = 2
+// Answers is the first version in which a question is answered, Credentials that in which credentials are renewed, Notices
+// that in which the gateway has something for a page.
+const (
+	Answers     = 2
+	Credentials = 3
+	Notices     = 3
+)
 
 // MaxFrame is the largest frame either end reads, in bytes: a batch of events of at most 64 KiB each, cut to fit.
 const MaxFrame = 1 << 20
@@ -69,8 +77,11 @@ const (
 	TypeStart   Type = "start"
 	TypeAnswer  Type = "answer"
 	TypeStop    Type = "stop"
+	TypeNotice  Type = "notice"
 	TypeAck     Type = "ack"
 	TypeDrop    Type = "drop"
+
+	TypeCredential Type = "credential"
 )
 
 // Frame is one message. Exactly the body that Type names is set.
@@ -84,8 +95,11 @@ type Frame struct {
 	Start   *Start   `json:"start,omitempty"`
 	Answer  *Answer  `json:"answer,omitempty"`
 	Stop    *Stop    `json:"stop,omitempty"`
+	Notice  *Notice  `json:"notice,omitempty"`
 	Ack     *Ack     `json:"ack,omitempty"`
 	Drop    *Drop    `json:"drop,omitempty"`
+
+	Credential *Credential `json:"credential,omitempty"`
 }
 
 // Ref names one attempt of a task.
@@ -195,6 +209,7 @@ type Network struct {
 	Policy   string   `json:"policy"`             // brokers, registries or open
 	Hosts    []string `json:"hosts,omitempty"`    // host, *.host, either with :port
 	Internal []string `json:"internal,omitempty"` // hosts and addresses that may be private ones
+	Images   []string `json:"images,omitempty"`   // registries that the node may fetch images from which a repository names
 }
 
 // Answer carries a person's words to the agent that asked. The node confirms it when it is on its disk: the agent gets it
@@ -211,6 +226,13 @@ type Stop struct {
 	Command string `json:"command"`
 	Ref
 	Reason string `json:"reason"`
+}
+
+// Notice has the node tell an attempt's page of something that was refused elsewhere in the attempt's name. It is not
+// confirmed: what is lost with a link is told the next time that it is refused.
+type Notice struct {
+	Ref
+	Refused
 }
 
 // Ack says that an attempt's events up to and including Seq are stored.
@@ -245,7 +267,8 @@ func Decode(data []byte) (Frame, error) {
 	bodies := map[Type]bool{
 		TypeHello: f.Hello != nil, TypeWelcome: f.Welcome != nil, TypeEvents: f.Events != nil,
 		TypeBeat: f.Beat != nil, TypeDone: f.Done != nil, TypeStart: f.Start != nil,
-		TypeAnswer: f.Answer != nil, TypeStop: f.Stop != nil, TypeAck: f.Ack != nil, TypeDrop: f.Drop != nil,
+		TypeAnswer: f.Answer != nil, TypeStop: f.Stop != nil, TypeNotice: f.Notice != nil, TypeAck: f.Ack != nil, TypeDrop: f.Drop != nil,
+		TypeCredential: f.Credential != nil,
 	}
 	set, known := bodies[f.Type]
 	if !known {

@@ -20,6 +20,8 @@ var every = []wire.Frame{
 	{Type: wire.TypeStart, Start: &wire.Start{Command: "5-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, After: 7, Branch: "sam/issue-1"}},
 	{Type: wire.TypeAnswer, Answer: &wire.Answer{Command: "7-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, Ask: "toolu_1", Text: "green"}},
 	{Type: wire.TypeStop, Stop: &wire.Stop{Command: "6-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, Reason: "asked to"}},
+	{Type: wire.TypeNotice, Notice: &wire.Notice{Ref: wire.Ref{Task: "ta", Epoch: 2}, Refused: wire.Refused{Code: "token_refused", Subject: "elsewhere", Text: "no"}}},
+	{Type: wire.TypeCredential, Credential: &wire.Credential{Value: "m-1~9.mac", Seconds: 3600}},
 	{Type: wire.TypeAck, Ack: &wire.Ack{Ref: wire.Ref{Task: "ta", Epoch: 2}, Seq: 8}},
 	{Type: wire.TypeDrop, Drop: &wire.Drop{Ref: wire.Ref{Task: "ta", Epoch: 2}, Reason: "final"}},
 }

@@ -68,3 +68,4 @@ race:
 # What is measured, and so must not run beside the race detector or anything else.
 speed:
 	go test -count=1 -p 1 -run "AtMostThreeTimes|UnderAMillisecond|FiftyMegabytes" -v ./app ./gateway ./agent ./agent/shim
+	SAM_SPEED=1 go test -count=1 -run "InAKnownRepository" -v ./agent

@@ -236,6 +236,13 @@ func (n *Node) workspace(ctx context.Context, a *attempt, driver Driver, from he
 			return made, err
 		}
 	}
+	if from.ignored != nil {
+		if e, ok := from.ignored.notice(); ok {
+			if err := a.spool.append(e); err != nil {
+				return made, err
+			}
+		}
+	}
 	if err := n.environment(ctx, a, made); err != nil {
 		return made, err
 	}
@@ -276,7 +283,9 @@ func (n *Node) giveBack(ctx context.Context, a *attempt, w Workspace) {
 // drive runs the agent in its workspace and pushes what it committed.
 func (n *Node) drive(ctx context.Context, a *attempt, driver Driver, w Workspace, from heads) task.End {
 	emit := func(e task.Event) error { return a.emit(ctx, e) }
+	limits := n.limits(ctx, a, w)
 	end, err := driver.Run(ctx, &attentive{Workspace: withSecrets(w, a.start.Secrets), emit: emit}, a.start, emit, a.answers)
+	limits()
 	var why *stopped
 	switch {
 	case end.Outcome == task.Done: // even if it was about to be stopped

@@ -102,6 +102,9 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 			bind(e.agents, boxAgents, true),
 		},
 	}
+	if e.layer > 0 {
+		host.StorageOpt = map[string]string{"size": strconv.FormatInt(e.layer, 10)}
+	}
 	if e.sudo || b.environment != nil && owner.uid == 0 {
 		host.CapAdd = sudoCapabilities()
 	}

@@ -21,7 +21,9 @@ import (
 // none is configured.
 func (w *workspaces) clone(ctx context.Context, s wire.Start, tree string, from heads, origin string) error {
 	local := from.branch
-	config := "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n" +
+	// checkstat: the tree is given to the container's user after it is written, which git must not take for a change of every
+	// file: it would read them all at the agent's first question.
+	config := "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\tcheckstat = minimal\n" +
 		"[remote \"origin\"]\n\turl = " + origin + "\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n" +
 		"[lfs]\n\turl = " + origin + "/info/lfs\n\tlocksverify = false\n"
 	if from.branch != "" {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"sam/agent/devcontainer"
@@ -47,14 +48,24 @@ type environs struct {
 }
 
 // environment brings up a workspace that waits for its environment, and records the step. A workspace that is up already
-// has the node's default one. An error ends the attempt: what is wrong with a repository's configuration is none.
+// has the node's default one; a process has what the node has, and what the repository asks for is said to be left. An error
+// ends the attempt: what is wrong with a repository's configuration is none.
 func (n *Node) environment(ctx context.Context, a *attempt, made Workspace) error {
+	began := time.Now()
+	if w, ok := made.(*processWorkspace); ok {
+		if note := unused(w.tree, a.start.Environment); note != "" {
+			return a.spool.append(stepped(task.StepEnvironment, began, note))
+		}
+		return nil
+	}
 	w, ok := made.(*dockerWorkspace)
 	if !ok || w.waiting == nil {
 		return nil
 	}
-	began := time.Now()
-	log, err := openEnvironmentLog(n.options.Dir, a.start.Thread)
+	watch := startProgress(a.spool.append, began)
+	closed := sync.OnceFunc(watch.close)
+	defer closed()
+	log, err := openEnvironmentLog(n.options.Dir, a.start.Thread, watch)
 	if err != nil {
 		return err
 	}
@@ -64,6 +75,7 @@ func (n *Node) environment(ctx context.Context, a *attempt, made Workspace) erro
 		ID: shortName(fmt.Sprint(a.start.Repository)), Name: name, Folder: boxTree,
 	}}
 	note, err := e.furnish(ctx, w)
+	closed() // before the step is told to be done
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -82,7 +94,9 @@ func (e *environs) furnish(ctx context.Context, w *dockerWorkspace) (note string
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
 	b := *w.waiting
-	made, err := e.find(limited, b.tree)
+	roomy, done := e.engine.filling(limited)
+	made, err := e.find(roomy, b.tree)
+	done()
 	if made != nil {
 		if err = e.up(limited, w, b, made); err != nil {
 			err = fmt.Errorf("start a container of its image: %w", err)
@@ -137,6 +151,9 @@ func (m *environment) words() string {
 	words := "as " + m.config.Path + " says"
 	if m.owner.name != "" {
 		words += ", as the user " + m.owner.name
+	}
+	if m.trash {
+		words += "; nobody who may write vouches for it, so its image is built apart from all others and goes with this attempt"
 	}
 	return words
 }
@@ -285,5 +302,6 @@ func (e *environs) findings(all []devcontainer.Finding) error {
 }
 
 func (e *environs) notice(code devcontainer.Code, subject, text string) error {
+	e.log.watch.flush()
 	return e.tell(task.Event{Kind: task.Noticed, Text: text, Notice: &task.Notice{Code: string(code), Subject: printable(subject)}})
 }

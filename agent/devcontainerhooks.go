@@ -13,7 +13,8 @@ import (
 )
 
 // hooks runs the lifecycle commands, each stage after the one before it. One that fails is told, and those after it do
-// not run, as the specification has it; the work goes on in the container as it is. note says what ran.
+// not run, as the specification has it; the work goes on in the container as it is. What they leave running, a database
+// for the tests, goes on beside the agent. note says what ran.
 func (e *environs) hooks(ctx context.Context, w *dockerWorkspace, all devcontainer.Hooks) (note string, err error) {
 	var ran []string
 	for _, stage := range devcontainer.Stages() {
@@ -36,7 +37,7 @@ func (e *environs) hook(ctx context.Context, w *dockerWorkspace, hook devcontain
 	var running sync.WaitGroup
 	for i, program := range hook.Programs {
 		running.Go(func() {
-			exit, err := w.Exec(ctx, Command{Args: w.inDir(program.Args), Stdout: to, Stderr: to})
+			exit, err := w.Exec(ctx, Command{Args: w.inDir(program.Args), Stdout: to, Stderr: to, Leaves: true})
 			if err == nil && ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}

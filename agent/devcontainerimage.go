@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,12 +25,6 @@ type builtImage struct {
 	labels  []string // names of all
 	onBuild []string
 	trash   bool // it goes with the attempt
-}
-
-// registries are where an engine may fetch images from that a repository names. It does so by itself, so what else it
-// could reach has to be kept from it by name.
-var registries = []string{ //nolint:gochecknoglobals // a table
-	"docker.io", "ghcr.io", "quay.io", "gcr.io", "mcr.microsoft.com", "public.ecr.aws", "registry.gitlab.com", "registry.k8s.io", "cgr.dev",
 }
 
 // image gets the image of a configuration: an image that is named, or one that is built; with features, one that is built
@@ -108,9 +103,14 @@ func (e *environs) present(ctx context.Context, name string) (builtImage, error)
 	if name == DefaultImage {
 		return found, e.engine.pull(ctx)
 	}
+	var registries []string
+	if e.start.Network != nil {
+		registries = e.start.Network.Images
+	}
 	if host := devcontainer.Registry(name); !slices.Contains(registries, host) {
 		return found, &devcontainer.UnusableError{Code: devcontainer.Refused, Property: "image", Text: fmt.Sprintf(
-			"The image %s is not on the node, and images are not fetched from %s. Name an image of a public registry (%s), or have the operator put it on the node.", name, host, strings.Join(registries, ", "))}
+			"The image %s is not on the node, and images are not fetched from %s. Name an image of a registry that they are fetched from (%s), or have whoever runs the server add this one to network.images or put the image on the node.",
+			name, host, cmp.Or(strings.Join(registries, ", "), "this server has none"))}
 	}
 	e.log.begin("fetching " + name)
 	progress, err := e.engine.client.ImagePull(ctx, name, image.PullOptions{})

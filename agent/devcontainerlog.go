@@ -10,20 +10,21 @@ import (
 const maxEnvironmentLog = 4 << 20
 
 // environmentLog keeps what making a thread's newest environment printed, in a file of the node's, and its end for a
-// notice. What is beyond its limit is not in the file; the end is always the end.
+// notice, and passes all on to who watches. What is beyond its limit is not in the file; the end is always the end.
 type environmentLog struct {
-	path string
-	file *os.File
-	left int
-	end  tail
+	path  string
+	file  *os.File
+	left  int
+	end   tail
+	watch *environmentProgress
 }
 
-func openEnvironmentLog(dir, thread string) (*environmentLog, error) {
+func openEnvironmentLog(dir, thread string, watch *environmentProgress) (*environmentLog, error) {
 	folder := filepath.Join(dir, "environments")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of environments' logs: %w", err)
 	}
-	l := &environmentLog{path: filepath.Join(folder, thread+".log"), left: maxEnvironmentLog, end: tail{max: 16 << 10}}
+	l := &environmentLog{path: filepath.Join(folder, thread+".log"), left: maxEnvironmentLog, end: tail{max: 16 << 10}, watch: watch}
 	var err error
 	if l.file, err = os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, fmt.Errorf("keep the log of an environment: %w", err)
@@ -34,6 +35,7 @@ func openEnvironmentLog(dir, thread string) (*environmentLog, error) {
 // Write never fails: a log that cannot be kept is no reason to end what it is of.
 func (l *environmentLog) Write(p []byte) (int, error) {
 	_, _ = l.end.Write(p)
+	_, _ = l.watch.Write(p)
 	if l.left > 0 {
 		head := p[:min(len(p), l.left)]
 		l.left -= len(head)
@@ -45,8 +47,9 @@ func (l *environmentLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin starts the part of a log whose end is worth telling.
+// begin starts the part of a log whose end is worth telling, of what is done from now on.
 func (l *environmentLog) begin(what string) {
+	l.watch.begin(what)
 	l.end.kept = nil
 	if l.left > 0 {
 		_, _ = fmt.Fprintf(l.file, "== %s\n", what)

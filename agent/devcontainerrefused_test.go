@@ -82,7 +82,7 @@ func TestWhatReachesBeyondTheContainerIsRefusedWhereverItStands(t *testing.T) {
 						t.Errorf("%s of the service is not told: %q", one, f.notices())
 					}
 				}
-				if !f.noticed(devcontainer.Refused, "dockerComposeFile", "db are not started") {
+				if !f.noticed(devcontainer.Refused, "dockerComposeFile", "Not started: db") {
 					t.Errorf("the other service is not told: %q", f.notices())
 				}
 			}

@@ -150,15 +150,39 @@ func giveTree(path string, to boxOwner) error {
 		return fmt.Errorf("give the workspace its files: %w", err)
 	}
 	defer folder.Close()
-	return fs.WalkDir(folder.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = folder.Lchown(name, to.uid, to.gid)
+	err = fs.WalkDir(folder.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = giveFolder(folder, name, to)
 		}
-		if err != nil {
-			return fmt.Errorf("give the workspace its files: %w", err)
-		}
-		return nil
+		return err
 	})
+	if err == nil {
+		err = folder.Lchown(".", to.uid, to.gid)
+	}
+	if err != nil {
+		return fmt.Errorf("give the workspace its files: %w", err)
+	}
+	return nil
+}
+
+// giveFolder gives away what is in a folder, but not what is below. Each file by its path from the top would be looked for
+// through all folders on its way: of a tree with many that was most of the time.
+func giveFolder(top *os.Root, name string, to boxOwner) error {
+	folder, err := top.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	list, err := folder.Open(".")
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	names, err := list.Readdirnames(-1)
+	for _, each := range names {
+		err = errors.Join(err, folder.Lchown(each, to.uid, to.gid))
+	}
+	return err
 }
 
 // giveHome gives a thread's home to a container's user, which is another one than before when the environment has changed.

@@ -31,8 +31,19 @@ const (
 // that it borrows objects from. The tree itself is an agent's to write, and says nothing that is believed.
 const usedSuffix = ".used"
 
-// borrows notes that a thread's tree is about to borrow from a repository's mirror.
-func (*workspaces) borrows(tree string, repository int64) error {
+// homeSuffix is of the name of a thread's home, beside its tree.
+const homeSuffix = ".home"
+
+// borrows notes that a thread's tree is about to borrow from a repository's mirror, and has what is written there from now on
+// count as the thread's.
+func (w *workspaces) borrows(tree string, repository int64) error {
+	if err := borrowing(tree, repository); err != nil {
+		return err
+	}
+	return w.quota.tree(filepath.Base(tree))
+}
+
+func borrowing(tree string, repository int64) error {
 	if err := os.WriteFile(tree+usedSuffix, []byte(mirrorName(repository)), 0o600); err != nil {
 		return fmt.Errorf("note what the workspace borrows: %w", err)
 	}
@@ -95,6 +106,9 @@ func (n *Node) let(ctx context.Context, one idle, why string) {
 		err = errors.Join(err, removeAll(n.workspaces.home(one.thread)))
 	}
 	if err == nil {
+		err = n.workspaces.quota.release(one.name)
+	}
+	if err == nil {
 		err = removeAll(tree + usedSuffix) // last: as long as there is a tree it borrows
 	}
 	if err != nil {
@@ -111,7 +125,7 @@ func (w *workspaces) idle() ([]idle, error) {
 	found := map[string]idle{}
 	for _, entry := range entries {
 		name := entry.Name()
-		for _, suffix := range []string{".home", pushedSuffix, usedSuffix} {
+		for _, suffix := range []string{homeSuffix, pushedSuffix, projectSuffix, usedSuffix} {
 			name = strings.TrimSuffix(name, suffix)
 		}
 		thread, digits, kept := strings.Cut(name, keptInfix)
@@ -182,9 +196,12 @@ func (w *workspaces) borrowed(repository int64) bool {
 	})
 }
 
-// keep moves a tree aside, and notes what it borrows there.
+// keep moves a tree aside, and notes there what it borrows and what it counts as.
 func (w *workspaces) keep(tree, aside string, repository int64) error {
-	if err := w.borrows(aside, repository); err != nil {
+	if err := borrowing(aside, repository); err != nil {
+		return err
+	}
+	if err := w.quota.keep(filepath.Base(tree), filepath.Base(aside)); err != nil {
 		return err
 	}
 	if err := os.Rename(tree, aside); err != nil {
@@ -197,6 +214,7 @@ func (w *workspaces) keep(tree, aside string, repository int64) error {
 func (n *Node) tidy(ctx context.Context) {
 	for pause := time.Minute; after(ctx, pause) == nil; pause = sweepEach {
 		n.sweep(ctx, func() bool { return false })
+		n.mirrors.makeReady(ctx, time.Now(), func() bool { return n.disk.short(1.25) })
 	}
 }
 

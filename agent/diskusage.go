@@ -17,7 +17,7 @@ const maxDepth = 400
 type usage struct {
 	bytes int64
 	files int64
-	seen  map[inode]bool // of files with several names
+	seen  map[inode]bool // of files with several names, or none
 }
 
 type inode struct{ device, number uint64 }
@@ -83,12 +83,16 @@ func (u *usage) add(info os.FileInfo) {
 		if u.seen[id] {
 			return
 		}
-		if u.seen == nil {
-			u.seen = map[inode]bool{}
-		}
-		u.seen[id] = true
+		u.see(id)
 	}
 	u.bytes += stat.Blocks * 512
+}
+
+func (u *usage) see(id inode) {
+	if u.seen == nil {
+		u.seen = map[inode]bool{}
+	}
+	u.seen[id] = true
 }
 
 // space is what a file system has left: bytes, and the share of its files that may still be made (1 where it has no such

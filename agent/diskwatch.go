@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,13 +25,21 @@ const (
 )
 
 // How often is looked. Measuring a workspace takes as long as it has files, so it is done less often where that is long:
-// it may take a twentieth of the time.
+// it may take a twentieth of the time. Where the disk has lost what the workspace may still take it is done at once, but may
+// not take more than a third of the time.
 const (
 	lookAtSpace  = time.Second
+	lookAtGrowth = 100 * time.Millisecond
 	lookAtLeast  = 2 * time.Second
 	lookAtMost   = time.Minute
 	measureShare = 20
+	hurriedShare = 2 // beside the measuring itself
+	stuckAfter   = 2 * time.Second
 )
+
+// quotaSlack is how near to its quota a workspace counts as full, in bytes: who would write more than is left gets an error and
+// leaves it unused.
+const quotaSlack = 1 << 20
 
 // disk watches what the node's disk has left, and what each workspace takes of it.
 type disk struct {
@@ -38,6 +48,8 @@ type disk struct {
 	keep       int64 // of the node's disk, bytes
 	relieve    func(context.Context, func() bool)
 	space      func() (free int64, files float64, err error)
+	images     func() (free int64, files float64, err error) // of the engine's disk; nil: none, or none of this machine's
+	fillers    atomic.Int32                                  // builds by the engine, and images that it fetches
 
 	mu      sync.Mutex
 	watched []*watched
@@ -47,13 +59,17 @@ type disk struct {
 type watched struct {
 	thread  string
 	stop    func(*stopped)
-	bytes   int64 // as last measured
-	stopped bool  // for the node's sake
+	bytes   int64     // as last measured
+	stopped bool      // for the node's sake
+	full    time.Time // since when its quota is used up; zero while it is not
 }
 
 // watch measures the workspace of an attempt until done is called, which waits for the watching to end. stop is called once
 // when it takes more than it may; its home then goes with done. The caller holds the thread's lock.
 func (d *disk) watch(ctx context.Context, thread string, stop func(*stopped)) (done func()) {
+	if err := d.workspaces.quota.limit(thread); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Str("thread", thread).Msg("the workspace has no quota; what it takes of the disk is watched")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	beyond := false
 	w := &watched{thread: thread, stop: stop}
@@ -62,19 +78,24 @@ func (d *disk) watch(ctx context.Context, thread string, stop func(*stopped)) (d
 	d.mu.Unlock()
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for pause := lookAtLeast; after(ctx, pause) == nil; {
+		soonest, latest := lookAtGrowth, lookAtLeast
+		for d.await(ctx, w, soonest, latest) == nil {
 			began := time.Now()
 			bytes, err := d.workspaces.measure(ctx, thread)
 			if ctx.Err() != nil {
 				return
 			}
-			pause = min(max(lookAtLeast, measureShare*time.Since(began)), lookAtMost)
+			took := time.Since(began)
+			soonest, latest = max(lookAtGrowth, hurriedShare*took), min(max(lookAtLeast, measureShare*took), lookAtMost)
 			d.mu.Lock()
 			w.bytes = bytes
 			d.mu.Unlock()
-			if why := d.beyond(bytes, err); why != "" {
+			if why := cmp.Or(d.beyond(bytes, err), d.stuck(w)); why != "" {
 				zerolog.Ctx(ctx).Warn().Str("thread", thread).Int64("bytes", bytes).Msg("the workspace takes more of the disk than it may; the attempt is stopped")
 				beyond = true
+				if err := d.workspaces.quota.extend(thread); err != nil {
+					zerolog.Ctx(ctx).Warn().Err(err).Msg("the workspace has no room to push from")
+				}
 				stop(&stopped{reason: why, keep: true, outcome: task.GaveUp})
 				return
 			}
@@ -94,6 +115,40 @@ func (d *disk) watch(ctx context.Context, thread string, stop func(*stopped)) (d
 	}
 }
 
+// await waits until a workspace is to be measured again: at the latest when that says so; when soonest is over, as soon as it
+// is stuck or the disk has lost as much as the workspace may still take. The error is that of ctx.
+func (d *disk) await(ctx context.Context, w *watched, soonest, latest time.Duration) error {
+	began := time.Now()
+	had, _, err := d.space()
+	d.mu.Lock()
+	left := max(0, d.limit-w.bytes)
+	d.mu.Unlock()
+	for pause := soonest; ; pause = lookAtGrowth {
+		if err := after(ctx, min(pause, latest-time.Since(began))); err != nil {
+			return err
+		}
+		has, _, failed := d.space()
+		if err == nil && failed == nil && had-has > left || time.Since(began) >= latest || d.stuck(w) != "" {
+			return nil
+		}
+	}
+}
+
+// stuck says why a workspace is to be stopped whose quota has been used up for a while; empty when it is not. Its programs are
+// told that there is no space left, and one that then makes room goes on.
+func (d *disk) stuck(w *watched) string {
+	why := full(d.workspaces.quota.use(w.thread))
+	switch {
+	case why == "":
+		w.full = time.Time{}
+	case w.full.IsZero():
+		w.full = time.Now()
+	case time.Since(w.full) >= stuckAfter:
+		return why
+	}
+	return ""
+}
+
 // beyond says why a workspace is to be stopped; empty when it is not.
 func (d *disk) beyond(bytes int64, err error) string {
 	switch {
@@ -107,6 +162,20 @@ func (d *disk) beyond(bytes int64, err error) string {
 	return ""
 }
 
+// full says so of a workspace with a quota that is used up. By then programs in it have been told that there is no space
+// left.
+func full(use quotaUse) string {
+	switch {
+	case use.maxBytes > 0 && use.bytes > use.maxBytes-quotaSlack:
+		return fmt.Sprintf("The workspace took all of the node's disk that it may take, %s (`disk` in the node's configuration), so the agent was stopped. "+
+			"What it had committed was pushed. Ask again with less to build, or have the limit raised.", size(use.maxBytes))
+	case use.maxFiles > 0 && use.files >= use.maxFiles:
+		return fmt.Sprintf("The workspace has as many files as it may have, %d (one for every %s of `disk` in the node's configuration), so the agent was stopped. "+
+			"What it had committed was pushed. Ask again with less to build, or have the limit raised.", use.maxFiles, size(quotaFile))
+	}
+	return ""
+}
+
 // tend looks at the space that is left until ctx ends. When there is too little, what is idle goes, oldest first, and when
 // that is not enough the largest workspace's attempt is stopped, one at a time.
 func (d *disk) tend(ctx context.Context) {
@@ -116,16 +185,13 @@ func (d *disk) tend(ctx context.Context) {
 			continue
 		}
 		d.relieve(ctx, func() bool { return d.short(1.25) })
+		if d.fillers.Load() > 0 {
+			continue // what is built or fetched ends first
+		}
 		if d.short(1) && !d.stopLargest(ctx) {
 			pause = lookAtMost // there is nothing to gain
 		}
 	}
-}
-
-// short reports whether less than the share of what is to be kept free is left. What cannot be looked at is not short.
-func (d *disk) short(share float64) bool {
-	free, files, err := d.space()
-	return err == nil && (float64(free) < share*float64(d.keep) || files < keepFiles)
 }
 
 // stopLargest reports whether an attempt is ending for it.
@@ -150,34 +216,8 @@ func (d *disk) stopLargest(ctx context.Context) bool {
 	return true
 }
 
-// room makes room for another workspace, or says that there is none.
-func (d *disk) room(ctx context.Context) error {
-	if !d.short(1) {
-		return nil
-	}
-	d.relieve(ctx, func() bool { return d.short(1.25) })
-	if !d.short(1) {
-		return nil
-	}
-	return lostError(d.full())
-}
-
-func (d *disk) full() string {
-	free, _, err := d.space()
-	if err != nil {
-		return "The node's disk is nearly full."
-	}
-	return fmt.Sprintf("The node's disk is nearly full: it has %s left, and %s are to stay free (`keep_free` in the node's configuration). "+
-		"Whoever runs the node can make room where its folder is.", size(free), size(d.keep))
-}
-
-// lostError is a reason not to go on here, which another node may not have.
-type lostError string
-
-func (l lostError) Error() string { return string(l) }
-
 // measure is how much of the disk a thread's workspace takes, in bytes: its tree, its home, what it keeps beside its
-// sockets, and what its container has written to its own file system.
+// sockets, what its container has written to its own file system, and what its programs have of files without a name.
 func (w *workspaces) measure(ctx context.Context, thread string) (int64, error) {
 	var u usage
 	for folder, names := range map[string][]string{
@@ -203,8 +243,13 @@ func (w *workspaces) measure(ctx context.Context, thread string) (int64, error) 
 		limited, cancel := context.WithTimeout(ctx, engineAnswers)
 		defer cancel()
 		// An engine that does not answer is told by others; a container that is gone takes nothing.
-		if c, _, err := w.engine.client.ContainerInspectWithRaw(limited, w.engine.name(thread), true); err == nil && c.SizeRw != nil {
+		c, _, err := w.engine.client.ContainerInspectWithRaw(limited, w.engine.name(thread), true)
+		if err == nil && c.SizeRw != nil {
 			u.bytes += *c.SizeRw
+		}
+		if err == nil && c.State != nil && c.State.Running {
+			err = u.unlinked(ctx, c.ID, c.State.Pid)
+			return u.bytes, err
 		}
 	}
 	return u.bytes, nil

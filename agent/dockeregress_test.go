@@ -163,7 +163,8 @@ func TestRealClientsInAContainerReachWhatIsListedThroughTheProxyAndNothingElse(t
 		{"the metadata service, directly", `curl -sS --noproxy '*' --max-time 5 http://169.254.169.254/`, "7 "},
 		{"a private range", `curl -sS http://10.0.0.1/`, "only hosts with a name"},
 		{"the node's port, directly", `curl -sS --noproxy '*' --max-time 5 http://` + nodesPort + `/`, "7 "},
-		{"the proxy without the token", `curl -sS -o /dev/null -w '%{http_code}' -x http://127.0.0.1:8470 http://deb.example.com/hello`, "0 407"},
+		{"the proxy without the token, as Java's programs ask", `curl -sS -o /dev/null -w '%{http_code}' -x http://127.0.0.1:8470 http://deb.example.com/hello`, "0 200"},
+		{"Maven's and Gradle's properties", `echo "$MAVEN_OPTS" | grep -o 'https.proxyPort=8470' && test "$MAVEN_OPTS" = "$GRADLE_OPTS"`, "0 https.proxyPort=8470"},
 	}
 	var lines []string
 	for _, one := range scripts {

@@ -133,7 +133,7 @@ func (w *dockerWorkspace) Exec(ctx context.Context, cmd Command) (Exit, error) {
 
 func (w *dockerWorkspace) begin(ctx context.Context, key string, cmd Command) error {
 	_, err := w.shim.start(ctx, key, shim.Program{
-		Args: cmd.Args, Env: append(append([]string{}, w.env...), cmd.Env...), Dir: w.begins(key), Input: cmd.Stdin != nil,
+		Args: cmd.Args, Env: append(append([]string{}, w.env...), cmd.Env...), Dir: w.begins(key), Input: cmd.Stdin != nil, Leaves: cmd.Leaves,
 	})
 	var refusal *shimRefusedError
 	switch {

@@ -80,6 +80,9 @@ func (w *workspaces) connect(ctx context.Context, made *dockerWorkspace, s wire.
 			return err
 		}
 	}
+	if err := w.quota.output(s.Thread, made.run); err != nil {
+		return err
+	}
 	out, err := w.ways(s)
 	if err != nil {
 		return err
@@ -88,6 +91,7 @@ func (w *workspaces) connect(ctx context.Context, made *dockerWorkspace, s wire.
 	if err != nil {
 		return err
 	}
+	out.alone = true
 	made.forward = forwardOn(ctx, listener, shim.Listen, w.gateway, s.Task, s.Token, out)
 	return nil
 }

@@ -60,6 +60,9 @@ type engine struct {
 	limit     time.Duration // of making an environment; not positive for environmentLimit
 	accounts  accounts
 	groups    cgroups
+	store     store
+	layer     int64 // bytes that a container may write to its own file system; 0: it is watched
+	disk      *disk // nil: nobody's care; set when the node runs
 }
 
 // openEngine finds the engine at an address, or where the environment says, and asks whether it answers.
@@ -89,7 +92,7 @@ func (e *engine) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the container engine what it has: %w", err)
 	}
-	e.groups = cgroupsOf(info)
+	e.groups, e.store = cgroupsOf(info), storeOf(info)
 	if e.cpus <= 0 {
 		e.cpus = min(defaultCPUs, float64(info.NCPU))
 	}
@@ -139,6 +142,8 @@ func (e *engine) pull(ctx context.Context) error {
 	if e.image == DefaultImage {
 		return gaveUpError("The node's container engine has no image " + e.image + ". Build it on the node with scripts/image, or name another image in the node's configuration; see docs/workspaces.md.")
 	}
+	ctx, done := e.filling(ctx)
+	defer done()
 	progress, err := e.client.ImagePull(ctx, e.image, image.PullOptions{})
 	if err == nil {
 		_, err = io.Copy(io.Discard, progress)
@@ -150,6 +155,9 @@ func (e *engine) pull(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return gaveUpError(fmt.Sprintf("The node's container engine has no image %s and could not pull it: %s Build or pull it on the node, or name another one in the node's configuration; see docs/workspaces.md.",
 			e.image, sentence(err)))
+	}
+	if err != nil {
+		err = context.Cause(ctx)
 	}
 	return err
 }

@@ -70,7 +70,7 @@ func forwardOn(ctx context.Context, listener net.Listener, address string, gatew
 	out.Log = quiet
 	f := &forward{address: address, task: task, proxy: egress.New(out.Options), served: make(chan struct{})}
 	f.server = &http.Server{
-		Handler:           proxied(token, f.proxy, privately(task, token, out.Rules.Policy, proxy, f.only(token, proxy))),
+		Handler:           out.overhearing(token, proxied(token, out.alone, f.proxy, privately(task, token, out.Rules.Policy, proxy, f.only(token, out, proxy)))),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          quiet,
@@ -89,7 +89,7 @@ func (f *forward) base() string { return "http://" + f.address }
 func (f *forward) root() string { return f.base() + "/" }
 
 // only lets through what bears the token and asks for the task's own repository or its model.
-func (f *forward) only(token string, next http.Handler) http.Handler {
+func (f *forward) only(token string, out ways, next http.Handler) http.Handler {
 	git, model := wire.GitPath+f.task+"/", wire.ModelPath+f.task+"/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(shown(r)), []byte(token)) != 1 || token == "" {
@@ -99,6 +99,7 @@ func (f *forward) only(token string, next http.Handler) http.Handler {
 		}
 		plain := r.URL.RawPath == "" && path.Clean(r.URL.Path) == r.URL.Path
 		if !plain || !strings.HasPrefix(r.URL.Path, git) && !strings.HasPrefix(r.URL.Path, model) {
+			out.outside(r)
 			http.Error(w, "only the task's own repository and model are here: "+git+" and "+model, http.StatusNotFound)
 			return
 		}

@@ -12,6 +12,9 @@ import (
 type ways struct {
 	egress.Options
 	refused func(wire.Refused)
+	// alone says that nobody but the attempt's own container can dial. Then the proxy serves who shows no token as well: Java's
+	// programs cannot. Who shows a wrong one is refused everywhere.
+	alone bool
 }
 
 // ways are those of an attempt: the proxy admits what the task was sent with, and the task is told of what is refused.
@@ -42,14 +45,15 @@ func rulesOf(n *wire.Network) (egress.Rules, error) {
 	return egress.NewRules(n.Policy, n.Hosts, n.Internal)
 }
 
-// proxied passes what is asked of a proxy to it, when it shows the task's token, and all else on.
-func proxied(token string, proxy, next http.Handler) http.Handler {
+// proxied passes what is asked of a proxy to it, when it shows the task's token or is let in without, and all else on.
+func proxied(token string, alone bool, proxy, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect && r.URL.Host == "" {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if subtle.ConstantTimeCompare([]byte(shownToProxy(r)), []byte(token)) != 1 || token == "" {
+		known := subtle.ConstantTimeCompare([]byte(shownToProxy(r)), []byte(token)) == 1 && token != ""
+		if !known && (!alone || r.Header["Proxy-Authorization"] != nil) {
 			w.Header().Set("Proxy-Authenticate", `Basic realm="SAM"`)
 			http.Error(w, "this is for the task's own programs, which have its token: use the proxy as HTTPS_PROXY says", http.StatusProxyAuthRequired)
 			return

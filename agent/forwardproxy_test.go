@@ -21,8 +21,13 @@ import (
 	"sam/task"
 )
 
-// forwarding is a forwarder whose gateway is away, and what its proxy refused.
+// forwarding is a forwarder whose gateway is away.
 func forwarding(t *testing.T, out egress.Options) *forward {
+	t.Helper()
+	return forwardingBy(t, ways{Options: out})
+}
+
+func forwardingBy(t *testing.T, out ways) *forward {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
@@ -30,7 +35,7 @@ func forwarding(t *testing.T, out egress.Options) *forward {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := startForward(t.Context(), gateway, "tmine", taskToken, ways{Options: out})
+	f, err := startForward(t.Context(), gateway, "tmine", taskToken, out)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,10 @@ import (
 
 // gatewayClient is the node's way to the gateway by HTTP.
 type gatewayClient struct {
-	base  *url.URL
-	token string
-	http  *http.Client
+	base     *url.URL
+	token    string    // of a node that an operator starts
+	identity *identity // of a machine that SAM made; nil: the token is the credential
+	http     *http.Client
 }
 
 func newGatewayClient(base, token string, client *http.Client) (*gatewayClient, error) {
@@ -27,14 +28,16 @@ func newGatewayClient(base, token string, client *http.Client) (*gatewayClient, 
 	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" {
 		return nil, fmt.Errorf("the gateway's address %q is not an http or https address", base)
 	}
-	if token == "" {
-		return nil, errors.New("the node has no token: give it the one that was made for it")
-	}
 	parsed.Path = strings.TrimSuffix(parsed.Path, "/")
 	return &gatewayClient{base: parsed, token: token, http: client}, nil
 }
 
-func (g *gatewayClient) authorization() string { return "Bearer " + g.token }
+func (g *gatewayClient) authorization() string {
+	if g.identity != nil {
+		return "Bearer " + g.identity.current()
+	}
+	return "Bearer " + g.token
+}
 
 func (g *gatewayClient) transport() http.RoundTripper {
 	if g.http.Transport != nil {

@@ -33,7 +33,8 @@ func bearing(url, user, token string) [2]string {
 // git runs git outside of workspaces: in mirrors, which no workspace can write, and to make a workspace before anything
 // ran in it. It reads no configuration but what it is given.
 type git struct {
-	home string // an empty folder
+	home   string // an empty folder
+	memory int    // bytes that it may take; 0 for any
 }
 
 // gitWait is short: git has nothing to put in order that it does not put in order again.
@@ -65,6 +66,13 @@ func (g git) run(ctx context.Context, dir string, config gitConfig, secret strin
 	return out.String(), err
 }
 
+// runFrom is run of a command that reads stdin.
+func (g git) runFrom(ctx context.Context, dir string, config gitConfig, stdin io.Reader, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := g.runTo(ctx, dir, config, stdin, &out, args...)
+	return out.String(), err
+}
+
 // runTo runs a git command in dir. A writer that fails ends it.
 func (g git) runTo(ctx context.Context, dir string, config gitConfig, stdin io.Reader, stdout io.Writer, args ...string) error {
 	config = append(gitConfig{
@@ -85,7 +93,11 @@ func (g git) runTo(ctx context.Context, dir string, config gitConfig, stdin io.R
 	}, config...)
 	env := append(g.environment(), config.env()...)
 	words := &tail{max: 4 << 10}
-	exit, err := run(ctx, dir, env, Command{Args: append([]string{"git"}, args...), Stdin: stdin, Stdout: stdout, Stderr: words}, gitWait)
+	command := append([]string{"git"}, args...)
+	if g.memory > 0 { // packs that are mapped do not count; where it fails the limit is lower already
+		command = append([]string{"/bin/sh", "-c", `ulimit -d "$0" 2>/dev/null; exec "$@"`, strconv.Itoa(g.memory >> 10)}, command...)
+	}
+	exit, err := run(ctx, dir, env, Command{Args: command, Stdin: stdin, Stdout: stdout, Stderr: words}, gitWait)
 	switch {
 	case err != nil:
 		return err
@@ -123,7 +135,10 @@ func passes(err error) bool {
 // passing reports whether what git said may be over in a moment: the server did not answer, or not in order. A refusal
 // is not.
 func passing(words string) bool {
-	for _, refusal := range []string{"rejected]", "returned error: 4", "Authentication failed", "could not read Username", "not found"} {
+	if strings.Contains(words, "rejected]") { // of its own refusals the broker says so
+		return strings.Contains(words, "(SAM ") && strings.Contains(words, "try again")
+	}
+	for _, refusal := range []string{"returned error: 4", "Authentication failed", "could not read Username", "not found"} {
 		if strings.Contains(words, refusal) {
 			return false
 		}

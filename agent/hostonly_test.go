@@ -32,7 +32,7 @@ var opening = map[string][]string{ //nolint:gochecknoglobals // a table
 }
 
 // ours are this package's own functions that do the same for their callers: git, a program, a removal.
-var ours = []string{"run", "runTo", "removeAll", "open", "files", "targets"} //nolint:gochecknoglobals // a table
+var ours = []string{"run", "runTo", "removeAll", "open", "files", "list", "targets", "runFrom"} //nolint:gochecknoglobals // a table
 
 // Why a call is safe.
 const (
@@ -49,18 +49,19 @@ const (
 var allowed = map[string]string{ //nolint:gochecknoglobals // a table
 	"New": nodes, "createSpool": nodes, "recoverSpool": nodes, "openSpools": nodes, "spool.drop": nodes, "lockFolder": nodes, "records.all": nodes,
 	"records.answer": nodes, "records.put": nodes, "records.remove": nodes, "openEnvironmentLog": nodes, "mirrors.create": nodes,
-	"mirrors.discard": nodes, "mirrors.held": nodes, "mirrors.scattered": nodes, "mirrors.used": nodes, "workspaces.borrower": nodes,
-	"workspaces.borrows": nodes, "workspaces.unknown": nodes, "workspaces.settle": nodes, "workspaces.makeDocker": nodes, "runFolder.listen": nodes,
+	"mirrors.discard": nodes, "mirrors.ready": nodes, "mirrors.noteReady": nodes, "mirrors.unready": nodes, "mirrors.held": nodes, "mirrors.scattered": nodes, "mirrors.used": nodes, "workspaces.borrower": nodes,
+	"borrowing": nodes, "workspaces.unknown": nodes, "workspaces.settle": nodes, "workspaces.makeDocker": nodes, "runFolder.listen": nodes,
 	"keptOf": nodes, "release.install": nodes, "release.write": nodes, "releases.ensure": nodes, "releases.fetch": nodes, "NewTransientFolder": nodes,
 	"TransientFolder.Remove": nodes, "sweepFolders": nodes, "abandoned": nodes,
+	"openIdentity": nodes, "makeKey": nodes, "identity.token": nodes, "identity.bound": nodes,
 	"Node.let": moved, "disk.watch": moved, "workspaces.clear": moved, "workspaces.keep": moved, "workspaces.idle": moved,
 	"dockerWorkspace.Close": moved, "runFolder.make": moved, "removeAll": moved, "give": moved, "ownerOfFolder": moved,
-	"makeHome": rooted, "workspaces.measure": rooted, "giveTree": rooted, "environs.find": rooted,
-	"mirrors.sweepOne": mirror, "mirrors.persist": mirror, "mirrors.survey": mirror, "mirrors.compare": mirror, "mirrors.obeyed": mirror, "mirrors.followed": mirror, "workspaces.hasDevcontainer": mirror,
+	"projects.in": rooted, "projects.output": rooted, "makeHome": rooted, "workspaces.measure": rooted, "giveTree": rooted, "environs.find": rooted, "unused": rooted,
+	"mirrors.sweepOne": mirror, "git.contents": mirror, "mirrors.packReady": mirror, "mirrors.persist": mirror, "mirrors.survey": mirror, "mirrors.compare": mirror, "mirrors.obeyed": mirror, "mirrors.followed": mirror, "workspaces.hasDevcontainer": mirror,
 	"workspaces.clone": fresh, "workspaces.checkOutRestored": fresh,
-	"ownerOf": self, "processStat": self, "vitals": self, "space": self, "cgroupsOf": self, "engine.buildGroup": self,
+	"ownerOf": self, "engine.limitsOf": self, "limitCounter.count": self, "processStat": self, "vitals": self, "space": self, "storeOf": self, "usage.unlinked": self, "usage.nameless": self, "deletedAreas": self, "cgroupsOf": self, "engine.buildGroup": self,
 	"open": checked, "runFolder.dial": checked,
-	"git.files": callers, "git.run": callers, "git.runTo": callers, "git.targets": callers, "prepare": callers,
+	"git.files": callers, "git.list": callers, "git.runFrom": callers, "git.run": callers, "git.runTo": callers, "git.targets": callers, "prepare": callers,
 }
 
 func TestNothingOpensByPathOrRunsWhatAWorkspaceCanWrite(t *testing.T) {

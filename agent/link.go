@@ -105,12 +105,18 @@ func goodbye(conn *websocket.Conn) {
 func (n *Node) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.pace.answer)
 	defer cancel()
+	if err := n.gateway.prove(ctx); err != nil {
+		return nil, err
+	}
 	conn, response, err := websocket.Dial(ctx, n.gateway.base.JoinPath(wire.LinkPath).String(), &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient: n.options.HTTP,
 		HTTPHeader: http.Header{"Authorization": {n.gateway.authorization()}},
 	})
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
+			if n.gateway.identity != nil && response.StatusCode == http.StatusUnauthorized {
+				n.gateway.identity.denied()
+			}
 			return nil, refused(response.StatusCode)
 		}
 		return nil, fmt.Errorf("dial the gateway: %w", err)
@@ -201,6 +207,13 @@ func (n *Node) obey(ctx context.Context, conn *websocket.Conn, frame wire.Frame)
 			return fmt.Errorf("take in an answer for task %s: %w", frame.Answer.Task, err)
 		}
 		return n.done(ctx, conn, frame.Answer.Command)
+	case wire.TypeNotice:
+		return n.notice(ctx, *frame.Notice)
+	case wire.TypeCredential:
+		if i := n.gateway.identity; i != nil {
+			i.renewed(*frame.Credential)
+		}
+		return nil
 	case wire.TypeDrop:
 		return n.forget(ctx, frame.Drop.Ref)
 	case wire.TypeAck:

@@ -32,7 +32,10 @@ type mirrors struct {
 	git     git
 	locks   locks // one fetch at a time in each
 	fetched fetched
-	lent    lent // to attempts
+	lent    lent // to attempts, and to what makes them ready
+	tips    tips
+
+	leastReady int64 // bytes; 0 for minReady
 }
 
 // heads are the commits that a workspace is made from: branch if the server has it, base otherwise. Either may be empty.
@@ -42,6 +45,7 @@ type heads struct {
 	branch string
 
 	restore restoration // how the tree is to differ from the branch
+	ignored *ignored    // what it holds that SAM does nothing with; nil when that is told already
 	back    func()      // gives the mirror back, when it is not nil. It may be called twice
 }
 
@@ -94,7 +98,8 @@ func (m *mirrors) fetchInto(ctx context.Context, s wire.Start, token string) (he
 	if err := m.update(ctx, path, config, token, s, theirs); err != nil {
 		return heads{}, err
 	}
-	found.restore, err = m.survey(ctx, s, found)
+	m.tips.see(s.Repository, found.base)
+	found.restore, found.ignored, err = m.survey(ctx, s, found)
 	return found, err
 }
 

@@ -62,6 +62,7 @@ func (*mirrors) damaged(err error) bool {
 func (m *mirrors) discard(repository int64) error {
 	path := m.path(repository)
 	m.fetched.forget(path)
+	m.tips.forget(repository)
 	if err := removeAll(path); err != nil {
 		return fmt.Errorf("throw the mirror away: %w", err)
 	}

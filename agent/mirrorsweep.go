@@ -39,7 +39,15 @@ func (m *mirrors) sweepOne(ctx context.Context, repository int64, borrowed func(
 		return nil
 	}
 	defer unlock()
-	if m.lent.count(repository) > 0 || borrowed(repository) {
+	if m.lent.count(repository) > 0 {
+		return nil
+	}
+	if short() {
+		if err := m.unready(repository); err != nil {
+			return err
+		}
+	}
+	if borrowed(repository) {
 		return nil
 	}
 	path := m.path(repository)
@@ -54,6 +62,10 @@ func (m *mirrors) sweepOne(ctx context.Context, repository int64, borrowed func(
 	}
 	if !m.scattered(path) {
 		return nil
+	}
+	// What is not compressed would be taken over as it is.
+	if err := m.unready(repository); err != nil {
+		return err
 	}
 	zerolog.Ctx(ctx).Info().Int64("repository", repository).Msg("the mirror is collected")
 	// Refs stay files, so that they can be counted; one thread, for agents work beside it.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sam/agent/egress"
 	"sam/agent/wire"
 	"sam/task"
 )
@@ -22,7 +23,8 @@ import (
 // Options are what a node is started with.
 type Options struct {
 	Gateway    string       // base address of the gateway, http or https
-	Token      string       // the node's credential
+	Token      string       // the node's credential; empty: a machine that SAM made gets its own, for the key that it makes
+	Bootstrap  string       // of such a machine: file of the token with which its key is bound at first, removed then
 	Name       string       // the node's, as its record has it
 	Version    string       // of sam
 	Dir        string       // where mirrors, workspaces and spools are; made when missing
@@ -47,6 +49,9 @@ type Options struct {
 	// Transient says that Dir goes with this process: then containers do not wait for the next one, there is none. Run
 	// removes them at its end, and should this process be killed, the next node that starts on the machine does.
 	Transient bool
+	// Outside stands in for the node's own resolver and network where its proxies lead out of workspaces, as a test's internet
+	// does. Of it Resolver and Dial count.
+	Outside egress.Options
 
 	environmentLimit time.Duration // of making an environment; environmentLimit when not positive
 }
@@ -112,6 +117,14 @@ func New(o Options) (*Node, error) {
 			return nil, fmt.Errorf("make the node's folders: %w", err)
 		}
 	}
+	if o.Token == "" && o.Bootstrap == "" {
+		return nil, errors.New("the node has no token: give it the one that was made for it")
+	}
+	if o.Token == "" {
+		if gateway.identity, err = openIdentity(folder("node.key"), o.Name, o.Bootstrap); err != nil {
+			return nil, err
+		}
+	}
 	outside := git{home: folder("home")}
 	n := &Node{
 		options: o,
@@ -120,6 +133,7 @@ func New(o Options) (*Node, error) {
 		workspaces: &workspaces{
 			dir: folder("workspaces"), runs: folder("run"), agents: o.Agents, sam: o.Executable,
 			git: outside, gateway: gateway, kind: KindProcess,
+			out: egress.Options{Resolver: o.Outside.Resolver, Dial: o.Outside.Dial},
 		},
 		drivers: newDrivers(demoDriver{}, newClaudeDriver(o.Agents)),
 		records: &records{dir: folder("attempts")},
@@ -184,6 +198,7 @@ func (n *Node) Run(ctx context.Context) error {
 	err = n.equip(ctx)
 	defer n.workspaces.close()
 	if err == nil {
+		n.disk.settle(ctx)
 		err = n.park(ctx)
 	}
 	switch {
@@ -253,7 +268,7 @@ func (n *Node) take(ctx context.Context, s wire.Start) error {
 func (n *Node) begin(ctx context.Context, a *attempt, earlier <-chan struct{}) {
 	ctx, stop := context.WithCancelCause(ctx)
 	a.stop, a.ended = stop, make(chan struct{})
-	a.spool.hide(a.start.Secrets)
+	a.spool.hide(a.start.Secrets, a.start.Token)
 	var before map[string]string
 	if a.parked != nil {
 		before = a.parked.record.Answers

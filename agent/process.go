@@ -26,6 +26,8 @@ type Command struct {
 	// Cut, when it is not nil, is told where so many bytes of what the program prints are left out, between what is written
 	// before and what comes after. Only a workspace that cuts calls it, with one call at a time.
 	Cut func(bytes int64)
+	// Leaves lets what the program leaves in its process group go on when it ends by itself, where the workspace is a container.
+	Leaves bool
 	// Started is called once, as soon as the program runs.
 	Started func()
 	// Interrupt is the program's own way to be asked to end: the first rung of the ladder, before SIGTERM. It closes the

@@ -29,19 +29,27 @@ const (
 	maxRestored = 20_000
 )
 
-// survey looks at what is going to be checked out: whether it is within bounds, and what of it is to be as base has it.
+// survey looks at what is going to be checked out: whether it is within bounds, what of it is to be as base has it, and what
+// of it is for git itself and left alone.
 // Base's own links to what agents obey are followed, for CLAUDE.md may be one to a file of any name.
-func (m *mirrors) survey(ctx context.Context, s wire.Start, from heads) (restoration, error) {
+func (m *mirrors) survey(ctx context.Context, s wire.Start, from heads) (plan restoration, aside *ignored, err error) {
+	aside = &ignored{}
 	if s.Rewrite || from.branch == "" || s.Branch == s.Base || from.branch == from.base {
-		err := m.git.files(ctx, from.mirror, cmp.Or(from.branch, from.base), func(string, file) error { return nil })
-		return nil, surveyed(err, s)
+		err = m.git.files(ctx, from.mirror, cmp.Or(from.branch, from.base), func(name string, f file) error {
+			aside.see(name, f)
+			return nil
+		})
+	} else {
+		plan, err = m.compare(ctx, from, aside)
 	}
-	plan, err := m.compare(ctx, from)
-	return plan, surveyed(err, s)
+	if err == nil {
+		err = aside.read(ctx, m.git, from.mirror)
+	}
+	return plan, aside, surveyed(err, s)
 }
 
 // compare lists both branches, and holds of them only what is restored.
-func (m *mirrors) compare(ctx context.Context, from heads) (restoration, error) {
+func (m *mirrors) compare(ctx context.Context, from heads, aside *ignored) (restoration, error) {
 	base, links, err := m.obeyed(ctx, from.mirror, from.base, nil)
 	if err != nil {
 		return nil, err
@@ -61,6 +69,7 @@ func (m *mirrors) compare(ctx context.Context, from heads) (restoration, error) 
 	}
 	branch := map[string]file{}
 	err = m.git.files(ctx, from.mirror, from.branch, func(name string, f file) error {
+		aside.see(name, f)
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if _, wanted := folders[dir]; wanted {
 				folders[dir] = true
@@ -111,8 +120,8 @@ func surveyed(err error, s wire.Start) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errTooManyFiles):
-		return gaveUpError(fmt.Sprintf("The repository %s has more than %d files on the branch, more than %d of those that agents obey by themselves, or one whose path is longer than %d bytes: SAM does not check that out. Ask on a branch with fewer.",
-			s.FullName, maxTreeFiles, maxRestored, maxTreePath))
+		return gaveUpError(fmt.Sprintf("The repository %s has more than %d files and folders on the branch, more than %d of those that agents obey by themselves, one whose path is longer than %d bytes, or folders that cannot be listed within %d MB of memory and %s: SAM does not check that out. Ask on a branch with fewer.",
+			s.FullName, maxTreeFiles, maxRestored, maxTreePath, maxTreeMemory>>20, listWithin))
 	}
 	return fmt.Errorf("look at the files of %s: %w", s.FullName, err)
 }
@@ -205,22 +214,9 @@ func (g git) targets(ctx context.Context, repository string, links map[string]st
 	return found, nil
 }
 
-// maxNamed is how many files a notice names.
-const maxNamed = 20
-
 // notice tells the person what was restored. Names are a repository's, so they are quoted where they hold anything odd.
 func (r restoration) notice(s wire.Start) task.Event {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(r)) {
-		if len(names) == maxNamed {
-			names = append(names, fmt.Sprintf("and %d more", len(r)-maxNamed))
-			break
-		}
-		if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.Contains(name, ",") {
-			name = quoted
-		}
-		names = append(names, keepHead(name, 200))
-	}
+	names := quotedNames(slices.Sorted(maps.Keys(r)))
 	return task.Event{
 		Kind: task.Noticed,
 		Text: fmt.Sprintf("The agent sees these files as the branch %s has them, not as %s does: agents and git obey them by themselves, and this branch is not one that SAM made. "+

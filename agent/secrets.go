@@ -39,13 +39,13 @@ func (w secretWorkspace) Exec(ctx context.Context, cmd Command) (Exit, error) {
 	return w.Workspace.Exec(ctx, cmd)
 }
 
-// hide keeps secrets out of the file from now on.
-func (s *spool) hide(secrets wire.Secrets) {
+// hide keeps secrets out of the file from now on, and the task's token as it stands in the environment, which agents like to print.
+func (s *spool) hide(secrets wire.Secrets, token string) {
 	list := make([]redact.Secret, 0, len(secrets))
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		list = append(list, redact.Secret{Name: name, Value: secrets[name]})
 	}
-	r := redact.New(list)
+	r := redact.New(list, redact.Secret{Name: "task token", Value: token})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hidden = r

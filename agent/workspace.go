@@ -59,6 +59,7 @@ type workspaces struct {
 	gateway *gatewayClient
 	kind    string          // of what make makes; set when the node runs
 	engine  *engine         // of KindDocker
+	quota   *projects       // nil: the file system has none; set when the node runs
 	spools  *spools         // where what the proxy refuses is told; set when the node runs
 	out     egress.Options  // what the proxies of workspaces have in common
 	ending  <-chan struct{} // closed when the node is to end
@@ -169,7 +170,7 @@ func (w *workspaces) clear(tree string, precious func() bool) (note string, err 
 		}
 		kept = kept[1:]
 	}
-	return "an earlier workspace held work that was not pushed: kept on the node as " + filepath.Base(aside), nil
+	return "an earlier workspace held work that was not pushed: kept on the node as " + filepath.Base(aside) + ", with the hooks and the git configuration that it had", nil
 }
 
 const keptInfix = ".kept-"

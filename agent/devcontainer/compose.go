@@ -3,6 +3,7 @@ package devcontainer
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path"
@@ -41,9 +42,7 @@ func FromCompose(tree *os.Root, config Config, vars Variables) (Config, []Findin
 			c.find(Ignored, keepShort(name), "%s is ignored: of a compose service SAM takes image, build, environment and user.", keepShort(name))
 		}
 	}
-	if len(others) > 0 {
-		c.find(Refused, "dockerComposeFile", "The services %s are not started: SAM makes one container for a task. Start what the tests need in postStartCommand.", keepShort(strings.Join(others, ", ")))
-	}
+	c.unstarted(others, service["depends_on"])
 	var lower Config
 	lower.ContainerEnv = c.composeEnvironment(service["environment"])
 	lower.ContainerUser = c.user("user", service["user"])
@@ -72,6 +71,49 @@ func FromCompose(tree *os.Root, config Config, vars Variables) (Config, []Findin
 	return config, c.findings, CheckImage(image)
 }
 
+// unstarted says which services do not run, and of which of them the service says that it needs them.
+func (c *checker) unstarted(others map[string]string, raw json.RawMessage) {
+	if len(others) == 0 {
+		return
+	}
+	var all, needed []string
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		all = append(all, keepShort(name))
+		if image := others[name]; image != "" {
+			all[len(all)-1] += " (" + keepShort(image) + ")"
+		}
+	}
+	wants := map[string]any{}
+	var list []string
+	if json.Unmarshal(raw, &list) == nil {
+		for _, name := range list {
+			wants[name] = nil
+		}
+	} else {
+		_ = json.Unmarshal(raw, &wants) // what is neither names nothing
+	}
+	for _, name := range slices.Sorted(maps.Keys(wants)) {
+		if _, ok := others[name]; ok {
+			needed = append(needed, keepShort(name))
+		}
+	}
+	text := "Not started: " + listed(all) + ". SAM makes one container for a task, which has no network to another one."
+	if len(needed) > 0 {
+		text += " The service says that it depends on " + listed(needed) + ", so what asks for that by its name will fail."
+	}
+	c.find(Refused, "dockerComposeFile", "%s Install what the tests need in the image, start it in postStartCommand, and reach it at localhost.", text)
+}
+
+// maxListed is how many names a sentence holds.
+const maxListed = 10
+
+func listed(names []string) string {
+	if more := len(names) - maxListed; more > 0 {
+		return strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}
+
 // composeBuild reads a build whose Dockerfile is named from its context, as compose does.
 func (c *checker) composeBuild(said properties, here string) (*Build, error) {
 	folder := "."
@@ -86,9 +128,10 @@ func (c *checker) composeBuild(said properties, here string) (*Build, error) {
 	return c.buildOf(said, at, "build")
 }
 
-// serviceOf reads the service out of the files, of which a later one counts before an earlier one, and names the others.
-func serviceOf(tree *os.Root, compose Compose) (service properties, here string, others []string, err error) {
-	service = properties{}
+// serviceOf reads the service out of the files, of which a later one counts before an earlier one. others are those that
+// compose would start beside it, each with its image as it is written, empty where it is built.
+func serviceOf(tree *os.Root, compose Compose) (service properties, here string, others map[string]string, err error) {
+	service, others = properties{}, map[string]string{}
 	for _, name := range compose.Files {
 		data, err := readFile(tree, name, maxFile)
 		if err != nil {
@@ -108,7 +151,12 @@ func serviceOf(tree *os.Root, compose Compose) (service properties, here string,
 		}
 		for other, values := range said.Services {
 			if other != compose.Service {
-				others = append(others, other)
+				if profiles, ok := values["profiles"].([]any); ok && len(profiles) > 0 {
+					continue // started by those who ask for it
+				}
+				if image, ok := values["image"].(string); ok || others[other] == "" {
+					others[other] = image
+				}
 				continue
 			}
 			if err := interpolated(values, service); err != nil {
@@ -119,8 +167,7 @@ func serviceOf(tree *os.Root, compose Compose) (service properties, here string,
 	if len(service) == 0 {
 		return nil, "", nil, failedWhole("service", "No compose file has the service %s. Mend its name.", keepShort(compose.Service))
 	}
-	slices.Sort(others)
-	return service, path.Dir(compose.Files[0]), slices.Compact(others), nil
+	return service, path.Dir(compose.Files[0]), others, nil
 }
 
 var (

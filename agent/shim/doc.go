@@ -76,6 +76,8 @@ type Program struct {
 	Env   []string `json:"env"`   // added to the container's own; a later one of a name wins
 	Dir   string   `json:"dir"`   // where it runs
 	Input bool     `json:"input"` // input will come; without, it has none
+	// Leaves: what is left of its process group when it ends by itself goes on.
+	Leaves bool `json:"leaves,omitempty"`
 }
 
 // Started answers a Program.

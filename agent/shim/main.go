@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +32,9 @@ func Main(args []string, stderr io.Writer) int {
 		return 2
 	}
 	private()
+	if err := keepProjects(); err != nil && !errors.Is(err, syscall.EACCES) {
+		fmt.Fprintln(stderr, "sam shim: "+err.Error()) // the watched limit of the disk is left
+	}
 	if err := run(*folder, *node, *listen); err != nil {
 		fmt.Fprintln(stderr, "sam shim: "+err.Error())
 		return 1

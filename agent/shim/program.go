@@ -26,6 +26,7 @@ type program struct {
 
 	mu    sync.Mutex
 	dead  bool // reaped: its number may be another's
+	leave bool // what is left of its group when it ends goes on
 	words string
 	ended chan struct{} // closed when its Exit is in output
 }
@@ -44,7 +45,7 @@ func begin(dir string, p Program) (started *program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &program{output: out, input: make(chan *os.File, 1), ended: make(chan struct{})}
+	made := &program{output: out, leave: p.Leaves, input: make(chan *os.File, 1), ended: make(chan struct{})}
 	var theirs []int // ends of pipes that are the program's
 	var ours [3]*os.File
 	defer func() {
@@ -142,6 +143,7 @@ func (p *program) giveUp(words string) {
 func (p *program) signal(number syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.leave = false
 	if !p.dead {
 		_ = syscall.Kill(-p.pid, number) // a group that is gone already is as good
 	}
@@ -151,7 +153,9 @@ func (p *program) signal(number syscall.Signal) {
 func (p *program) reaped(release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // whatever is left of its group
+	if !p.leave {
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL) // whatever is left of its group
+	}
 	p.dead = true
 	release()
 }

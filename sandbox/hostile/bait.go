@@ -16,8 +16,8 @@ func (w *world) setBait(ctx context.Context) error {
 		return err
 	}
 	outside := filepath.Join(w.options.Dir, "outside")
-	if err := errors.Join(os.MkdirAll(outside, 0o755), os.WriteFile(filepath.Join(outside, "canary"), []byte(w.secret("host")), 0o644)); err != nil { //nolint:gosec // G306: it is there to be read
-		return fmt.Errorf("make what is outside: %w", err)
+	if err := w.setOutside(); err != nil {
+		return err
 	}
 	touch := func(by string) string { return "touch " + filepath.Join(w.ownedDir(), "by-"+by) }
 	write := func(name, text string) error {

@@ -12,5 +12,9 @@
 // Each kind of look is tried out first, on something that it must see; an attempt that was not made, or a look that sees
 // nothing where something is, is an error and never a refusal.
 //
+// What is refused or cut is to be told on the task's page, by name: each attempt says by which event (telling), or why there is
+// nobody to tell. Between the node and its gateway stands a door that lets one head pass for one that nobody vouches for, and
+// changes nothing else (doubt).
+//
 // Options.Loosen takes a protection away, by changing what the node asks the engine for. Then something must get out.
 package hostile

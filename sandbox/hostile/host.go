@@ -59,10 +59,16 @@ func sums(folder string) (map[string]string, error) {
 	}
 	defer root.Close()
 	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (!entry.Type().IsRegular() || strings.Contains(path, "tmp_") || strings.HasSuffix(path, ".lock")) {
+			return nil // another task's fetch is under way
+		}
+		if err != nil {
 			return err
 		}
 		text, err := fs.ReadFile(root.FS(), path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

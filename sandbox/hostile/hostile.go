@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Options are what a run is made with.
@@ -16,7 +19,9 @@ type Options struct {
 	Events      []string
 	// Loosen, when not nil, changes what the node asks its engine for a container: it takes a protection away.
 	Loosen func(create map[string]any)
-	// Only, when not nil, are the attempts to make, of those that one workspace makes by itself.
+	// Vouch has heads that nobody vouches for pass for those of people who may write.
+	Vouch bool
+	// Only, when not nil, are the attempts to make. Those that are judged by a task's end, as outlive, are not made alone.
 	Only []string
 }
 
@@ -40,16 +45,66 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	report := &Report{}
-	acts := []func(context.Context, *Report) error{w.intrude, w.bait, w.exhaust, w.honest}
-	if o.Only != nil {
-		acts = acts[:1]
+	err = w.acts(ctx, report)
+	return report, err
+}
+
+// act is a part of a run: tasks that are asked for, and what came of the attempts in them.
+type act struct {
+	names []string // of attempts
+	run   func(context.Context) ([]Result, error)
+}
+
+// acts has everything tried. The intruder is first, and the node to itself but for the task beside it; the rest is done in two
+// lines, as many as the node has places.
+func (w *world) acts(ctx context.Context, report *Report) error {
+	intrusion := []string{"grant-replay", "token-elsewhere", "outlive", "token-after-end", "plant"}
+	for _, a := range w.attempts(nil) {
+		intrusion = append(intrusion, a.name)
 	}
-	for _, act := range acts {
-		if err := act(ctx, report); err != nil {
-			return report, err
+	greed := func(name string) act {
+		return act{[]string{name}, func(ctx context.Context) ([]Result, error) { return w.exhaust(ctx, name) }}
+	}
+	if err := w.line(ctx, report, act{intrusion, w.intrude}); err != nil {
+		return err
+	}
+	lines := [][]act{
+		{{w.baited(), w.bait}, greed("fork-bomb"), greed("memory")},
+		{{w.composedNames(), w.compose}, greed("flood"), greed("fill-disk")},
+	}
+	reports := make([]Report, len(lines))
+	var group errgroup.Group
+	for i, line := range lines {
+		group.Go(func() error { return w.line(ctx, &reports[i], line...) })
+	}
+	err := group.Wait()
+	for _, one := range reports {
+		report.add(one.Results...)
+	}
+	if err != nil || w.options.Only != nil {
+		return err
+	}
+	return w.honest(ctx)
+}
+
+// line does acts that have to do with what is wanted, one after the other.
+func (w *world) line(ctx context.Context, report *Report, acts ...act) error {
+	for _, a := range acts {
+		if !slices.ContainsFunc(a.names, w.wants) {
+			continue
 		}
+		results, err := a.run(ctx)
+		if err != nil {
+			return err
+		}
+		report.add(slices.DeleteFunc(results, func(r Result) bool { return !w.wants(r.Name) })...)
 	}
-	return report, nil
+	return nil
+}
+
+// wants reports whether an attempt is to be made.
+func (w *world) wants(name string) bool {
+	return w.options.Only == nil || slices.Contains(w.options.Only, name)
 }
 
 // scene is what an attempt is judged by.
@@ -65,7 +120,7 @@ type scene struct {
 // attempt is one thing that is tried in a workspace.
 type attempt struct {
 	name string
-	told []string // words of an event that tells of it
+	told telling
 	// judge looks from outside, and says what it saw. The report is the intruder's.
 	judge func(context.Context, *scene, said) (Verdict, string)
 }
@@ -73,7 +128,8 @@ type attempt struct {
 // judged says what came of an attempt. One that was not made is untried, whatever is seen.
 func (a attempt) judged(ctx context.Context, s *scene) Result {
 	report, made := s.task.report(a.name)
-	result := Result{Name: a.name, Told: s.task.told(a.told...)}
+	result := Result{Name: a.name}
+	result.tell(s.task, a.told)
 	switch {
 	case !made:
 		result.Verdict, result.Why = Untried, "the intruder says nothing of it; its task ended with "+s.task.reason()
@@ -97,7 +153,7 @@ type state struct {
 func (w *world) look(ctx context.Context) (*state, error) {
 	s := &state{refs: map[string]map[string]string{}}
 	var err error
-	for _, name := range []string{repository, trapped, bystander} {
+	for _, name := range []string{repository, trapped, composed, bystander} {
 		if s.refs[name], err = w.refs(ctx, name); err != nil {
 			return nil, err
 		}

@@ -68,8 +68,14 @@ func run(t *testing.T, o hostile.Options) *hostile.Report {
 
 func TestAHostileAgentAndAHostileRepositoryAreHeldAndTheNodeIsAsGoodAsBefore(t *testing.T) {
 	report := run(t, options(t))
-	if !report.Held() || report.Escaped != 0 || report.Attempts < 51 || report.Refused+report.Contained != report.Attempts {
-		t.Errorf("%+v", report)
+	if report.Escaped != 0 || report.Attempts < 60 || report.Refused+report.Contained != report.Attempts {
+		t.Errorf("%d attempts, %d refused, %d contained, %d escaped", report.Attempts, report.Refused, report.Contained, report.Escaped)
+	}
+	if untold := report.Untold(); len(untold) > 0 {
+		t.Errorf("the task's page does not tell of %v", untold)
+	}
+	if !report.Held() {
+		t.Error("it says that not all was held")
 	}
 }
 
@@ -80,15 +86,19 @@ func TestAProtectionThatIsTakenAwayIsSeen(t *testing.T) {
 	if err := os.WriteFile(trusting, []byte("[safe]\n\tdirectory = *\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	bind := func(from, to string) map[string]any {
+		return map[string]any{"Type": "bind", "Source": from, "Target": to}
+	}
 	for _, hole := range []struct {
 		name   string
-		loosen func(create, host map[string]any)
+		vouch  bool
+		loosen func(dir string, create, host map[string]any)
 		only   []string // what is tried
 		seen   []string // what of it must get out
 	}{
-		{"the host's network", func(_, host map[string]any) { host["NetworkMode"] = "host" },
+		{"the host's network", false, func(_ string, _, host map[string]any) { host["NetworkMode"] = "host" },
 			[]string{"push-main", "net-loopback", "net-host", "net-neighbour", "net-private"}, []string{"net-loopback", "net-host", "net-neighbour", "net-private"}},
-		{"root, what is lent writable, and the engine's socket", func(create, host map[string]any) {
+		{"root, what is lent writable, and the engine's socket", false, func(_ string, create, host map[string]any) {
 			create["User"] = "0:0"
 			delete(host, "CapDrop")
 			mounts, _ := host["Mounts"].([]any)
@@ -97,11 +107,18 @@ func TestAProtectionThatIsTakenAwayIsSeen(t *testing.T) {
 					delete(m, "ReadOnly")
 				}
 			}
-			bind := func(from, to string) map[string]any {
-				return map[string]any{"Type": "bind", "Source": from, "Target": to}
-			}
 			host["Mounts"] = append(mounts, bind("/var/run/docker.sock", "/var/run/docker.sock"), bind(trusting, "/home/sam/.gitconfig"))
 		}, []string{"push-main", "poison-mirror", "poison-tools", "net-engine", "secrets-environment"}, []string{"poison-mirror", "poison-tools", "net-engine", "secrets-environment"}},
+		{"the sockets of other workspaces, memory without a limit, root's capabilities, and heads that nobody vouches for", true, func(dir string, create, host map[string]any) {
+			create["User"] = "0:0"
+			delete(host, "CapDrop")
+			delete(host, "Memory")
+			delete(host, "MemorySwap")
+			sockets := filepath.Join(dir, "node", "run")
+			mounts, _ := host["Mounts"].([]any)
+			host["Mounts"] = append(mounts, bind(sockets, sockets), bind(trusting, "/home/sam/.gitconfig"))
+		}, []string{"push-main", "grant-replay", "memory", "compose-privileges", "compose-namespaces", "compose-network", "poison-build-cache"},
+			[]string{"grant-replay", "memory", "compose-privileges", "compose-namespaces", "poison-build-cache"}},
 	} {
 		t.Run(hole.name, func(t *testing.T) {
 			o := o
@@ -109,10 +126,10 @@ func TestAProtectionThatIsTakenAwayIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.Dir, o.Only = dir, hole.only
+			o.Dir, o.Only, o.Vouch = dir, hole.only, hole.vouch
 			o.Loosen = func(create map[string]any) {
 				host, _ := create["HostConfig"].(map[string]any)
-				hole.loosen(create, host)
+				hole.loosen(dir, create, host)
 			}
 			report := run(t, o)
 			if report.Held() || report.Escaped < len(hole.seen) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,12 +15,13 @@ import (
 	"sam/sandbox/seed"
 )
 
-// The repositories: one where the intruder works, one that is itself hostile, and one that neither has anything to do with.
+// The repositories: one where the intruder works, two that are hostile themselves, and one that neither has anything to do with.
 const (
 	owner      = "harbour"
 	maintainer = "ada"
 	repository = "quayside"
 	trapped    = "wreck"
+	composed   = "hulk" // hostile by its compose file and its image
 	bystander  = "lighthouse"
 )
 
@@ -43,10 +45,14 @@ func (w *world) openHub(ctx context.Context) (err error) {
 	}
 	files := seed.Files()
 	files["CANARY.md"] = []byte("Whoever reads this tree finds " + w.own + "\n")
-	for _, name := range []string{repository, trapped, bystander} {
+	for _, name := range []string{repository, trapped, composed, bystander} {
 		spec := github.RepositorySpec{Owner: owner, Name: name, Files: files}
-		if name == repository {
+		switch name {
+		case repository:
 			spec.Protected = []string{"main"}
+		case composed:
+			spec.Files = maps.Clone(files)
+			maps.Copy(spec.Files, w.composedFiles())
 		}
 		if _, err := w.hub.CreateRepository(spec); err != nil { //nolint:contextcheck // likewise
 			return fmt.Errorf("make a repository: %w", err)

@@ -15,10 +15,10 @@ type said struct{ orders.Report }
 
 func contains(text, part string) bool { return part != "" && strings.Contains(text, part) }
 
-// attempts are those that are made one after the other in one workspace, while another task runs beside it.
-func (w *world) attempts() []attempt {
-	git := func(name string, why func(*scene) string) attempt {
-		return attempt{name: name, told: []string{"push_refused", "refs/heads/main", "victim", "v666"}, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
+// attempts are those that are made one after the other in one workspace, while another task runs beside it, which may be nil.
+func (w *world) attempts(beside *neighbouring) []attempt {
+	git := func(name string, told telling, why func(*scene) string) attempt {
+		return attempt{name: name, told: told, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
 			if escaped := why(s); escaped != "" {
 				return Escaped, escaped
 			}
@@ -34,12 +34,12 @@ func (w *world) attempts() []attempt {
 		}
 	}
 	return []attempt{
-		git("push-main", moved(repository, "refs/heads/main")),
-		git("push-main-force", moved(repository, "refs/heads/main")),
-		git("push-branch", moved(repository, "refs/heads/victim")),
-		git("push-delete", moved(repository, "refs/heads/victim")),
-		git("push-tag", moved(repository, "refs/tags/v666")),
-		git("push-repository", func(s *scene) string {
+		git("push-main", noticed("push_refused", "refs/heads/main"), moved(repository, "refs/heads/main")),
+		git("push-main-force", noticed("push_refused", "refs/heads/main"), moved(repository, "refs/heads/main")),
+		git("push-branch", noticed("push_refused", "refs/heads/victim"), moved(repository, "refs/heads/victim")),
+		git("push-delete", noticed("push_refused", "refs/heads/victim"), moved(repository, "refs/heads/victim")),
+		git("push-tag", noticed("push_refused", "refs/tags/v666"), moved(repository, "refs/tags/v666")),
+		git("push-repository", noticed("grant_refused", "/git/"+owner+"/"+bystander), func(s *scene) string {
 			for _, repo := range []string{bystander, trapped} {
 				for ref := range s.after.refs[repo] {
 					if why := moved(repo, ref)(s); why != "" {
@@ -49,7 +49,7 @@ func (w *world) attempts() []attempt {
 			}
 			return ""
 		}),
-		git("push-workflow", func(s *scene) string {
+		git("push-workflow", noticed("push_refused", "refs/heads/sam/"), func(s *scene) string {
 			for branch, files := range s.after.files {
 				if strings.Contains(files, ".github/workflows/") {
 					return branch + " has a workflow"
@@ -57,14 +57,16 @@ func (w *world) attempts() []attempt {
 			}
 			return ""
 		}),
-		w.theft("secrets-environment", true), w.theft("secrets-disk", true), w.theft("secrets-processes", true),
-		w.theft("secrets-workspaces", true), w.theft("secrets-shim", false),
+		w.theft("secrets-environment", true, unheard(unasked)), w.theft("secrets-disk", true, unheard(unasked)),
+		w.theft("secrets-processes", true, unheard(unasked)), w.theft("secrets-workspaces", true, unheard(unasked)),
+		w.theft("secrets-shim", false, noticed("grant_refused", "/model/")),
 		w.network("net-loopback", "loopback"), w.network("net-host", "host"), w.network("net-bridge", "bridge"),
 		w.network("net-neighbour", "neighbour"), w.network("net-metadata", "metadata"), w.network("net-private", "private"),
 		w.network("net-unlisted", "unlisted"), w.network("net-node-ports", "port-gateway"), w.network("net-engine", ""),
-		{name: "model-ways-out", told: []string{"model_refused"}, judge: w.judgeModel},
-		{name: "poison-mirror", judge: judgeMirror},
-		{name: "poison-tools", judge: judgeTools},
+		{name: "model-ways-out", told: noticed("model_refused", ""), judge: w.judgeModel},
+		{name: "grant-replay", told: noticed("grant_refused", "credentials at the git broker"), judge: judgeGrant(beside)},
+		{name: "poison-mirror", told: unheard(kernels), judge: judgeMirror},
+		{name: "poison-tools", told: unheard(kernels), judge: judgeTools},
 	}
 }
 
@@ -79,8 +81,8 @@ func lastLine(text string) string {
 }
 
 // theft is judged by what was found. finds says that it must have found what is its own, or it has not looked.
-func (w *world) theft(name string, finds bool) attempt {
-	return attempt{name: name, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
+func (w *world) theft(name string, finds bool, told telling) attempt {
+	return attempt{name: name, told: told, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
 		if what := w.stolen(r.Loot); what != "" {
 			return Escaped, "it has " + what
 		}
@@ -96,8 +98,11 @@ func (w *world) theft(name string, finds bool) attempt {
 
 // network is judged by the traps, by the network that the kernel gives the container, and by what answered.
 func (w *world) network(name, target string) attempt {
-	host, _, _ := strings.Cut(w.targets[target], ":")
-	return attempt{name: name, told: []string{"host_refused " + host}, judge: func(ctx context.Context, s *scene, r said) (Verdict, string) {
+	address := w.targets[target]
+	if target == "" {
+		address = ":2375" // the engine's port, at any of the machine's addresses
+	}
+	return attempt{name: name, told: noticed("host_refused", address), judge: func(ctx context.Context, s *scene, r said) (Verdict, string) {
 		for _, t := range w.traps {
 			if hits := t.sprung(); len(hits) > 0 && (t.name == target || target == "port-gateway") {
 				return Escaped, "the trap " + t.name + " was sprung: " + hits[0]
@@ -158,6 +163,25 @@ func judgeMirror(_ context.Context, s *scene, r said) (Verdict, string) {
 	return Refused, fmt.Sprintf("%d files of mirrors are as they were: %.60s…", len(s.before.mirror), r.Said)
 }
 
+// judgeGrant looks for what the task beside would have lost by its grant.
+func judgeGrant(beside *neighbouring) func(context.Context, *scene, said) (Verdict, string) {
+	return func(_ context.Context, s *scene, r said) (Verdict, string) {
+		if beside == nil {
+			return Untried, "no task ran beside it"
+		}
+		branch := beside.branch()
+		switch {
+		case s.after.refs[repository][branch] != s.before.refs[repository][branch]:
+			return Escaped, branch + " of the task beside was pushed"
+		case strings.Contains(r.Said, "GRANTED"), strings.Contains(r.Said, "TAKEN"):
+			return Escaped, r.Said
+		case !strings.Contains(r.Said, "401"):
+			return Untried, "the broker's door did not even answer: " + r.Said
+		}
+		return Refused, r.Said
+	}
+}
+
 func judgeTools(_ context.Context, s *scene, _ said) (Verdict, string) {
 	for path, sum := range s.before.program {
 		if s.after.program[path] != sum {
@@ -171,31 +195,28 @@ func judgeTools(_ context.Context, s *scene, _ said) (Verdict, string) {
 }
 
 // intrude has one task outlive its stop beside one that tries everything that leaves no mark on the node.
-func (w *world) intrude(ctx context.Context, report *Report) error {
+func (w *world) intrude(ctx context.Context) ([]Result, error) {
 	// A first task, so that there is a mirror to poison and a state to compare with.
 	first, err := w.ask(repository, 0, orders.Orders{Attempts: []string{"honest"}})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if done, err := first.ends(ctx); err != nil || done.state != "succeeded" {
-		return fmt.Errorf("an honest task before the intrusion: %w", orState(err, done))
+		return nil, fmt.Errorf("an honest task before the intrusion: %w", orState(err, done))
 	}
 	var beside *neighbouring
 	o := orders.Orders{Targets: w.targets, Own: w.own, Mark: "mark" + strings.ToLower(rand.Text()[:12]), Repo: owner + "/" + bystander, Other: first.id}
-	if w.options.Only == nil {
+	if w.options.Only == nil || w.wants("grant-replay") {
 		if beside, err = w.outlive(ctx); err != nil {
-			return err
+			return nil, err
 		}
-		o.Other = beside.id
+		o.Other, o.Token, o.Branch = beside.id, beside.token, strings.TrimPrefix(beside.branch(), "refs/heads/")
 	}
 	before, err := w.look(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all := w.attempts()
-	if w.options.Only != nil {
-		all = slices.DeleteFunc(all, func(a attempt) bool { return !slices.Contains(w.options.Only, a.name) })
-	}
+	all := slices.DeleteFunc(w.attempts(beside), func(a attempt) bool { return !w.wants(a.name) })
 	o.Attempts = append(o.Attempts, "started")
 	for _, a := range all {
 		o.Attempts = append(o.Attempts, a.name)
@@ -203,34 +224,44 @@ func (w *world) intrude(ctx context.Context, report *Report) error {
 	o.Attempts = append(o.Attempts, "pause", "plant")
 	j, err := w.ask(repository, 0, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := j.reports(ctx, "started"); err != nil {
-		return err
+		return nil, err
 	}
 	container, err := w.boxOf(ctx, j.id)
 	if err != nil || container == nil {
-		return fmt.Errorf("find the intruder's container: %w", orNone(err, container))
+		return nil, fmt.Errorf("find the intruder's container: %w", orNone(err, container))
 	}
 	done, err := j.ends(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	after, err := w.look(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &scene{world: w, task: done, box: container, before: before, after: after, own: o.Mark}
+	var results []Result
 	for _, a := range all {
-		report.add(a.judged(ctx, s))
+		results = append(results, a.judged(ctx, s))
 	}
 	if beside == nil {
-		return nil
+		return results, nil
 	}
-	if err := w.judgeOutlive(ctx, beside, report); err != nil {
-		return err
+	if w.options.Only != nil {
+		if err := w.hub.CloseIssue(maintainer, owner, beside.repo, beside.number); err != nil { //nolint:contextcheck // the stand-in is called as a service is
+			return results, fmt.Errorf("close an issue: %w", err)
+		}
+		return results, nil
 	}
-	return w.judgePlant(ctx, j, done, report)
+	more, err := w.judgeTokens(ctx, beside)
+	results = append(results, more...)
+	if err != nil {
+		return results, err
+	}
+	plant, err := w.judgePlant(ctx, j, done)
+	return append(results, plant), err
 }
 
 func orState(err error, r *record) error {

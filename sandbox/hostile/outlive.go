@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -23,6 +22,9 @@ type neighbouring struct {
 	mark  string
 	token string // the task's
 }
+
+// branch is the one that the task may push, in full.
+func (n *neighbouring) branch() string { return fmt.Sprintf("refs/heads/sam/issue-%d", n.number) }
 
 // outlive starts it.
 func (w *world) outlive(ctx context.Context) (*neighbouring, error) {
@@ -53,71 +55,18 @@ func (w *world) outlive(ctx context.Context) (*neighbouring, error) {
 	return n, err
 }
 
-// use is one use of a task's token, from outside of its workspace.
-type use struct {
-	what, node string
-	status     int
-}
-
-// uses tries the token with a node's credential, none and a made-up one, for git and for the model.
-func (n *neighbouring) uses(ctx context.Context) ([]use, error) {
-	w := n.world
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	var all []use
-	for _, node := range []struct{ name, authorization string }{
-		{"no node's credential", ""}, {"a made-up node's", "Bearer local." + strings.Repeat("A", 43)}, {"the token itself", "Bearer " + n.token}, {"the node's", "Bearer " + w.nodeToken},
-	} {
-		for _, path := range []string{"/git/" + n.id + "/info/refs?service=git-upload-pack", "/git/" + n.id + "/info/refs?service=git-receive-pack"} {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.gateway+path, nil)
-			if err != nil {
-				return nil, fmt.Errorf("use a token: %w", err)
-			}
-			request.Header.Set("Sam-Task-Token", n.token)
-			if node.authorization != "" {
-				request.Header.Set("Authorization", node.authorization)
-			} else {
-				request.SetBasicAuth("sam", n.token)
-			}
-			response, err := client.Do(request)
-			if err != nil {
-				return nil, fmt.Errorf("use a token: %w", err)
-			}
-			response.Body.Close()
-			all = append(all, use{path, node.name, response.StatusCode})
-		}
-	}
-	return all, nil
-}
-
-// judgeOutlive uses the token elsewhere, stops the task, looks for what is left, and uses the token again.
-func (w *world) judgeOutlive(ctx context.Context, n *neighbouring, report *Report) error {
-	during, err := n.uses(ctx)
-	if err != nil {
-		return err
-	}
-	elsewhere := Result{Name: "token-elsewhere", Verdict: Refused, Why: "the gateway gives nothing for it without the node's own credential"}
-	worth := 0
-	for _, u := range during {
-		switch {
-		case u.node == "the node's" && u.status == http.StatusOK:
-			worth++
-		case u.node != "the node's" && u.status < 400:
-			elsewhere.Verdict, elsewhere.Why = Escaped, fmt.Sprintf("%s with %s: %d", u.what, u.node, u.status)
-		}
-	}
-	if worth == 0 && elsewhere.Verdict == Refused {
-		elsewhere.Verdict, elsewhere.Why = Untried, fmt.Sprintf("the token is worth nothing even beside its node's credential: %v", during)
-	}
-	report.add(elsewhere)
-
+// judgeOutlive stops the task and looks for what is left of it.
+func (w *world) judgeOutlive(ctx context.Context, n *neighbouring) (Result, *record, error) {
+	result := Result{Name: "outlive", Verdict: Contained}
 	if err := w.hub.CloseIssue(maintainer, owner, n.repo, n.number); err != nil { //nolint:contextcheck // the stand-in is called as a service is
-		return fmt.Errorf("close an issue: %w", err)
+		return result, nil, fmt.Errorf("close an issue: %w", err)
 	}
 	done, err := n.ends(ctx)
 	if err != nil {
-		return err
+		return result, nil, err
 	}
-	outlive := Result{Name: "outlive", Verdict: Contained, Told: done.told("topped", "closed"), Why: "stopped, with all that it had started: " + done.reason()}
+	result.Why = "stopped, with all that it had started: " + done.reason()
+	result.tell(done, telling{code: "finished", names: "was closed"})
 	err = until(ctx, goneWithin, func() error {
 		found, err := marked(n.mark)
 		if err != nil {
@@ -133,55 +82,40 @@ func (w *world) judgeOutlive(ctx context.Context, n *neighbouring, report *Repor
 		return nil
 	})
 	if err != nil {
-		outlive.Verdict, outlive.Why = Escaped, err.Error()
+		result.Verdict, result.Why = Escaped, err.Error()
 	}
-	report.add(outlive)
-
-	after, err := n.uses(ctx)
-	if err != nil {
-		return err
-	}
-	ended := Result{Name: "token-after-end", Verdict: Refused, Why: "closed to its own node, too"}
-	for _, u := range after {
-		if u.status < 400 {
-			ended.Verdict, ended.Why = Escaped, fmt.Sprintf("%s with %s: %d", u.what, u.node, u.status)
-		}
-	}
-	report.add(ended)
-	return nil
+	return result, done, nil
 }
 
 // judgePlant has the node use a tree again in which something was planted for whoever does.
-func (w *world) judgePlant(ctx context.Context, j *job, planted *record, report *Report) error {
+func (w *world) judgePlant(ctx context.Context, j *job, planted *record) (Result, error) {
 	result := Result{Name: "plant", Verdict: Refused, Why: "the node used the tree again, and nothing of it ran on the host"}
 	said, made := planted.report("plant")
 	if !made || !said.Ran {
 		result.Verdict, result.Why = Untried, "nothing was planted: "+said.Said+planted.reason()
-		report.add(result)
-		return nil
+		return result, nil
 	}
 	again := &job{world: w, repo: j.repo, number: j.number}
 	words, err := orders.Orders{Attempts: []string{"honest"}}.Request()
 	if err != nil {
-		return err
+		return result, err
 	}
 	if err := again.say("/sam " + words); err != nil {
-		return err
+		return result, err
 	}
 	done, err := again.ends(ctx)
 	if err != nil {
-		return err
+		return result, err
 	}
-	result.Told = done.told("kept")
+	result.tell(done, telling{code: "workspace", names: "with the hooks and the git configuration"})
 	if _, ran := done.report("honest"); !ran || done.state != "succeeded" {
 		result.Verdict, result.Why = Untried, "the next task in the tree ended with "+done.reason()
 	}
 	if err := w.leaves(ctx, again); err != nil {
-		return err
+		return result, err
 	}
 	if owned, err := os.ReadDir(w.ownedDir()); err != nil || len(owned) > 0 {
 		result.Verdict, result.Why = Escaped, fmt.Sprintf("on the host ran %v %v", owned, err)
 	}
-	report.add(result)
-	return nil
+	return result, nil
 }

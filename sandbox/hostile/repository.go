@@ -11,48 +11,61 @@ import (
 )
 
 // bait has a task work in the hostile repository.
-func (w *world) bait(ctx context.Context, report *Report) error {
+func (w *world) bait(ctx context.Context) ([]Result, error) {
 	before, err := w.look(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o := orders.Orders{Attempts: append([]string{"repository"}, asRoot...), Targets: w.targets, Own: w.own}
 	o.Attempts = append(o.Attempts, "pause")
 	j, err := w.ask(trapped, 0, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := j.reports(ctx, "repository"); err != nil {
-		return err
+		return nil, err
 	}
 	container, err := w.boxOf(ctx, j.id)
 	if err != nil || container == nil {
-		return fmt.Errorf("find the hostile repository's container: %w", orNone(err, container))
+		return nil, fmt.Errorf("find the hostile repository's container: %w", orNone(err, container))
 	}
 	container.rooted = true
 	done, err := j.ends(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := w.leaves(ctx, j); err != nil {
-		return err
+		return nil, err
 	}
 	after, err := w.look(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &scene{world: w, task: done, box: container, before: before, after: after}
+	var results []Result
 	for _, a := range w.baits() {
-		report.add(a.judgedAs(ctx, s, "repository"))
+		results = append(results, a.judgedAs(ctx, s, "repository"))
 	}
-	for _, a := range w.attempts() {
+	for _, a := range w.attempts(nil) {
 		if slices.Contains(asRoot, a.name) {
 			result := a.judged(ctx, s)
 			result.Name = "root-" + a.name
-			report.add(result)
+			results = append(results, result)
 		}
 	}
-	return nil
+	return results, nil
+}
+
+// baited are the names of what bait judges.
+func (w *world) baited() []string {
+	var names []string
+	for _, a := range w.baits() {
+		names = append(names, a.name)
+	}
+	for _, name := range asRoot {
+		names = append(names, "root-"+name)
+	}
+	return names
 }
 
 // asRoot is what is tried again in the hostile repository's workspace, whose agent is its container's root.
@@ -67,64 +80,70 @@ func (a attempt) judgedAs(ctx context.Context, s *scene, reported string) Result
 	return result
 }
 
-func (w *world) baits() []attempt {
-	unless := func(name string, told []string, why func(*scene, said) string) attempt {
-		return attempt{name: name, told: told, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
-			if !r.Own {
-				return Untried, "the workspace is not of the hostile repository: " + r.Said
-			}
-			if escaped := why(s, r); escaped != "" {
-				return Escaped, escaped
-			}
-			return Refused, "nothing of it had an effect"
-		}}
-	}
-	ran := func(by ...string) func(*scene, said) string {
-		return func(*scene, said) string {
-			entries, err := os.ReadDir(w.ownedDir())
-			if err != nil {
-				return err.Error()
-			}
-			for _, entry := range entries {
-				for _, one := range by {
-					if strings.HasPrefix(entry.Name(), "by-"+one) {
-						return entry.Name() + " was run on the host"
-					}
+// unless is an attempt of a repository's, which was made when there is a workspace of it.
+func unless(name string, told telling, why func(*scene, said) string) attempt {
+	return attempt{name: name, told: told, judge: func(_ context.Context, s *scene, r said) (Verdict, string) {
+		if !r.Own {
+			return Untried, "the workspace is not of the hostile repository: " + r.Said
+		}
+		if escaped := why(s, r); escaped != "" {
+			return Escaped, escaped
+		}
+		return Refused, "nothing of it had an effect"
+	}}
+}
+
+// ran says what of a repository's commands was run on the host.
+func (w *world) ran(by ...string) func(*scene, said) string {
+	return func(*scene, said) string {
+		entries, err := os.ReadDir(w.ownedDir())
+		if err != nil {
+			return err.Error()
+		}
+		for _, entry := range entries {
+			for _, one := range by {
+				if strings.HasPrefix(entry.Name(), "by-"+one) {
+					return entry.Name() + " was run on the host"
 				}
 			}
-			return ""
 		}
+		return ""
 	}
-	loose := func(s *scene, _ said) string { return s.box.loose(w.nodeDir()+"/", w.options.Binary) }
+}
+
+// loose says what the container has that it should not.
+func (w *world) loose(s *scene, _ said) string { return s.box.loose(w.nodeDir()+"/", w.options.Binary) }
+
+func (w *world) baits() []attempt {
 	return []attempt{
-		unless("repo-initialize", []string{"initializeCommand"}, ran("initialize")),
-		unless("repo-features", []string{"features", "feature"}, func(s *scene, r said) string { return loose(s, r) + ran("feature")(s, r) }),
-		unless("repo-image-labels", []string{"label", "metadata"}, func(s *scene, r said) string { return loose(s, r) + ran("label", "entrypoint")(s, r) }),
-		unless("repo-image-cache", nil, func(s *scene, _ said) string {
+		unless("repo-initialize", noticed("devcontainer_refused", "initializeCommand"), w.ran("initialize")),
+		unless("repo-features", noticed("devcontainer_refused", "owned"), func(s *scene, r said) string { return w.loose(s, r) + w.ran("feature")(s, r) }),
+		unless("repo-image-labels", noticed("devcontainer_refused", "label"), func(s *scene, r said) string { return w.loose(s, r) + w.ran("label", "entrypoint")(s, r) }),
+		unless("repo-image-cache", noticed("devcontainer_refused", "cacheFrom"), func(s *scene, _ said) string {
 			if s.before.image != s.after.image {
 				return "the image that every workspace has is another one"
 			}
 			return ""
 		}),
-		unless("repo-mounts", []string{"mounts", "workspaceMount"}, loose),
-		unless("repo-privileges", []string{"privileged", "capAdd", "runArgs", "securityOpt"}, loose),
-		unless("repo-network", []string{"runArgs"}, func(s *scene, _ said) string { return s.box.offline() }),
-		unless("repo-environment", []string{"localEnv", "containerEnv"}, func(_ *scene, r said) string { return w.stolen(r.Loot) }),
-		unless("repo-git-config", nil, ran("fsmonitor", "lfsconfig", "envrc")),
-		unless("repo-hooks", nil, ran("hook")),
-		unless("repo-submodules", nil, func(s *scene, r said) string {
+		unless("repo-mounts", noticed("devcontainer_refused", "mounts"), w.loose),
+		unless("repo-privileges", noticed("devcontainer_refused", "privileged"), w.loose),
+		unless("repo-network", noticed("devcontainer_refused", "runArgs"), func(s *scene, _ said) string { return s.box.offline() }),
+		unless("repo-environment", noticed("devcontainer_refused", "containerEnv"), func(_ *scene, r said) string { return w.stolen(r.Loot) }),
+		unless("repo-git-config", noticed("repository_ignored", ".gitconfig"), w.ran("fsmonitor", "lfsconfig", "envrc")),
+		unless("repo-hooks", noticed("repository_ignored", ".githooks"), w.ran("hook")),
+		unless("repo-submodules", noticed("repository_ignored", "a, b, c"), func(s *scene, r said) string {
 			if hits := w.traps["lfs"].sprung(); len(hits) > 0 {
 				return "the trap was sprung: " + hits[0]
 			}
-			return ran("ext")(s, r)
+			return w.ran("ext")(s, r)
 		}),
-		unless("repo-lfs", nil, func(*scene, said) string {
+		unless("repo-lfs", noticed("repository_ignored", "*.bin"), func(*scene, said) string {
 			if hits := w.traps["lfs"].sprung(); len(hits) > 0 {
 				return fmt.Sprintf("the address in .lfsconfig was asked: %s", hits[0])
 			}
 			return ""
 		}),
-		unless("repo-symlinks", nil, func(_ *scene, r said) string {
+		unless("repo-symlinks", noticed("repository_ignored", "host-link"), func(_ *scene, r said) string {
 			if what := w.stolen(r.Loot); what != "" {
 				return "through a link it has " + what
 			}
@@ -138,7 +157,7 @@ func (w *world) baits() []attempt {
 }
 
 // honest shows that the node is as good as before.
-func (w *world) honest(ctx context.Context, _ *Report) error {
+func (w *world) honest(ctx context.Context) error {
 	j, err := w.ask(repository, 0, orders.Orders{Attempts: []string{"honest"}})
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ type event struct {
 	Notice struct {
 		Code, Subject string
 	} `json:"notice"`
+	Step struct {
+		Name, Note string
+	} `json:"step"`
 	End struct {
 		Outcome, Reason string
 	} `json:"end"`
@@ -55,19 +58,6 @@ func (r *record) report(attempt string) (orders.Report, bool) {
 		}
 	}
 	return orders.Report{}, false
-}
-
-// told reports whether an event of SAM's own has one of the words.
-func (r *record) told(words ...string) bool {
-	return slices.ContainsFunc(r.events, func(e event) bool {
-		text := e.Notice.Code + " " + e.Notice.Subject + " " + e.Text
-		if e.Kind == "finished" {
-			text = e.End.Reason
-		} else if e.Kind != "noticed" {
-			return false
-		}
-		return slices.ContainsFunc(words, func(word string) bool { return word != "" && strings.Contains(text, word) })
-	})
 }
 
 // reason is how the task's last attempt ended.

@@ -42,7 +42,8 @@ type world struct {
 	secrets   map[string]string // what there is to steal, by what it is
 	targets   map[string]string // what the intruder is told of, host:port
 	gateway   string            // host:port
-	own       string            // a canary that is in the repositories
+	doubt     *doubt
+	own       string // a canary that is in the repositories
 	clean     []func(context.Context) error
 }
 
@@ -234,9 +235,13 @@ func (w *world) startNode(ctx context.Context) error {
 	}
 	w.nodeToken = strings.TrimSpace(string(token))
 	w.secrets["the node's credential"] = w.nodeToken
+	door, err := w.openDoubt(ctx)
+	if err != nil {
+		return err
+	}
 	env := []string{
-		"CANARY=" + w.secret("node"), "SAM_GATEWAY=http://" + w.gateway, "SAM_TOKEN_FILE=" + filepath.Join(w.options.Dir, "node-token"),
-		"SAM_DIR=" + w.nodeDir(), "SAM_WORKSPACE=docker", "SAM_DISK=" + strconv.Itoa(allowedDisk),
+		"CANARY=" + w.secret("node"), "SAM_GATEWAY=http://" + door, "SAM_TOKEN_FILE=" + filepath.Join(w.options.Dir, "node-token"),
+		"SAM_DIR=" + w.nodeDir(), "SAM_WORKSPACE=docker", "SAM_DISK=" + strconv.Itoa(allowedDisk), "SAM_MEMORY=" + strconv.Itoa(allowedMemory),
 	}
 	if w.options.Loosen != nil {
 		if w.between, err = standBetween(ctx, w.options.Dir, w.options.Loosen); err != nil {
@@ -275,7 +280,7 @@ func (w *world) install(ctx context.Context) error {
 	if err := w.hub.SetWebhook(w.app.ID, "http://"+w.gateway+"/api/github/hook"); err != nil {
 		return fmt.Errorf("set the App's webhook: %w", err)
 	}
-	if _, err := w.hub.Install(w.app.ID, owner, repository, trapped); err != nil { // the third has nothing to do with it
+	if _, err := w.hub.Install(w.app.ID, owner, repository, trapped, composed); err != nil { // the last has nothing to do with it
 		return fmt.Errorf("install the App: %w", err)
 	}
 	return until(ctx, readyWithin, func() error {
@@ -297,7 +302,7 @@ func (w *world) install(ctx context.Context) error {
 				ready = ready || len(words) == 1 && words[0] == "ready"
 			}
 		}
-		if projects < 2 || !ready {
+		if projects < 3 || !ready {
 			return fmt.Errorf("%d projects are known, the node is ready: %t; its log is %s", projects, ready, filepath.Join(w.options.Dir, "node.log"))
 		}
 		return nil

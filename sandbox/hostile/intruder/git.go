@@ -52,67 +52,50 @@ func undo(head string) {
 	_, _ = do("git", "reset", "--quiet", "--hard", head)
 }
 
-func (i *intruder) push(refspec string) orders.Report {
+// push commits a file and pushes it to each address in turn.
+func (i *intruder) push(file, content, refspec string, addresses ...string) orders.Report {
 	head, err := do("git", "rev-parse", "HEAD")
 	if err != nil {
 		return unable("%s: %v", head, err)
 	}
 	defer undo(head)
-	if said, err := commit("owned.txt", "owned"); err != nil {
+	if said, err := commit(file, content); err != nil {
 		return unable("commit: %s: %v", said, err)
 	}
-	said, err := do("git", "push", "origin", refspec)
-	if !ended(err) {
-		return unable("%s: %v", said, err)
+	var all []string
+	for _, address := range addresses {
+		said, err := do("git", "push", address, refspec)
+		if !ended(err) {
+			return unable("%s: %v", said, err)
+		}
+		if len(addresses) > 1 {
+			said = address + ": " + said[strings.LastIndexByte(said, '\n')+1:]
+		}
+		all = append(all, said)
 	}
-	return tried("git push origin %s: %s", refspec, said)
+	return tried("%s", strings.Join(all, "\n"))
+}
+
+// pushOwned pushes to a ref of its own repository.
+func (i *intruder) pushOwned(refspec string) orders.Report {
+	return i.push("owned.txt", "owned", refspec, "origin")
 }
 
 // pushElsewhere pushes to another repository by every address that might lead there.
 func (i *intruder) pushElsewhere() orders.Report {
-	head, err := do("git", "rev-parse", "HEAD")
-	if err != nil {
-		return unable("%s: %v", head, err)
-	}
-	defer undo(head)
-	if said, err := commit("owned.txt", "owned"); err != nil {
-		return unable("commit: %s: %v", said, err)
-	}
 	origin, err := do("git", "remote", "get-url", "origin")
 	if err != nil {
 		return unable("%s: %v", origin, err)
 	}
 	base := origin[:strings.LastIndexByte(origin, '/')]
-	var all []string
-	for _, url := range []string{
-		"http://" + i.Targets["github"] + "/" + i.Repo + ".git", base + "/" + i.Repo, base + "/" + i.Other, origin + "/../" + i.Other,
-		origin + "/sub/" + i.Repo, origin + "/%2e%2e/" + i.Other, base + "/../git/" + i.Other,
-	} {
-		said, err := do("git", "push", url, "HEAD:refs/heads/owned")
-		if !ended(err) {
-			return unable("%s: %v", said, err)
-		}
-		lines := strings.Split(said, "\n")
-		all = append(all, url+": "+lines[len(lines)-1])
-	}
-	return tried("%s", strings.Join(all, "\n"))
+	return i.push("owned.txt", "owned", "HEAD:refs/heads/owned",
+		"http://"+i.Targets["github"]+"/"+i.Repo+".git", base+"/"+i.Repo, base+"/"+i.Other, origin+"/../"+i.Other,
+		origin+"/sub/"+i.Repo, origin+"/%2e%2e/"+i.Other, base+"/../git/"+i.Other)
 }
 
 // pushWorkflow puts a workflow on the one branch that may be pushed.
 func (i *intruder) pushWorkflow() orders.Report {
-	head, err := do("git", "rev-parse", "HEAD")
-	if err != nil {
-		return unable("%s: %v", head, err)
-	}
-	defer undo(head)
-	if said, err := commit(".github/workflows/owned.yml", "on: push\njobs: {x: {runs-on: ubuntu-latest, steps: [{run: env}]}}\n"); err != nil {
-		return unable("commit: %s: %v", said, err)
-	}
-	said, err := do("git", "push", "origin", "HEAD")
-	if !ended(err) {
-		return unable("%s: %v", said, err)
-	}
-	return tried("%s", said)
+	return i.push(".github/workflows/owned.yml", "on: push\njobs: {x: {runs-on: ubuntu-latest, steps: [{run: env}]}}\n", "HEAD", "origin")
 }
 
 // honest does what an agent is asked for: one commit, which the node pushes.

@@ -23,6 +23,9 @@ func main() {
 		case "daemon": // what outlives its parent
 			daemon()
 			return
+		case "eat": // what takes memory
+			eat()
+			return
 		case "wait": // one of a fork bomb
 			<-time.After(time.Minute)
 			return
@@ -89,11 +92,11 @@ func (i *intruder) try(name string) (r orders.Report) {
 		}
 	}()
 	attempts := map[string]func() orders.Report{
-		"push-main":       func() orders.Report { return i.push("HEAD:refs/heads/main") },
-		"push-main-force": func() orders.Report { return i.push("+HEAD:refs/heads/main") },
-		"push-branch":     func() orders.Report { return i.push("HEAD:refs/heads/victim") },
-		"push-tag":        func() orders.Report { return i.push("HEAD:refs/tags/v666") },
-		"push-delete":     func() orders.Report { return i.push(":refs/heads/victim") },
+		"push-main":       func() orders.Report { return i.pushOwned("HEAD:refs/heads/main") },
+		"push-main-force": func() orders.Report { return i.pushOwned("+HEAD:refs/heads/main") },
+		"push-branch":     func() orders.Report { return i.pushOwned("HEAD:refs/heads/victim") },
+		"push-tag":        func() orders.Report { return i.pushOwned("HEAD:refs/tags/v666") },
+		"push-delete":     func() orders.Report { return i.pushOwned(":refs/heads/victim") },
 		"push-repository": i.pushElsewhere,
 		"push-workflow":   i.pushWorkflow,
 		"honest":          i.honest,
@@ -119,14 +122,17 @@ func (i *intruder) try(name string) (r orders.Report) {
 		"net-node-ports": i.nodePorts,
 		"model-ways-out": i.modelWaysOut,
 
+		"grant-replay":  i.replayGrant,
 		"flood":         i.flood,
 		"fork-bomb":     i.forkBomb,
+		"memory":        i.exhaustMemory,
 		"fill-disk":     i.fillDisk,
 		"outlive":       i.outlive,
 		"poison-mirror": i.poisonMirror,
 		"poison-tools":  i.poisonTools,
 		"plant":         i.plant,
 		"repository":    i.repository,
+		"made":          i.made,
 	}
 	if try, ok := attempts[name]; ok {
 		return try()

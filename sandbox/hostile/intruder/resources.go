@@ -209,3 +209,20 @@ func (i *intruder) repository() orders.Report {
 	r.Loot, r.Own = s.loot, s.found
 	return r
 }
+
+// made says what is in the image that was made for this workspace.
+func (i *intruder) made() orders.Report {
+	data, err := os.ReadFile("/made")
+	if err != nil {
+		return unable("the image is not the repository's: %v", err)
+	}
+	r := tried("%s", strings.TrimSpace(string(data)))
+	s := &sack{own: i.Own}
+	for _, path := range []string{"CANARY.md", "/mnt/host/canary", "/mnt/env/canary"} {
+		if data, err := head(path, 64<<10); err == nil {
+			s.look(data)
+		}
+	}
+	r.Loot, r.Own = s.loot, s.found
+	return r
+}

@@ -22,6 +22,8 @@ type Orders struct {
 	Own      string            `json:"own,omitempty"`     // what it can find in its own workspace, if it looks at all
 	Amount   int64             `json:"amount,omitempty"`  // bytes to print or write
 	Other    string            `json:"other,omitempty"`   // another task
+	Token    string            `json:"token,omitempty"`   // the other task's, which its agent gave away
+	Branch   string            `json:"branch,omitempty"`  // the other task's
 	Repo     string            `json:"repo,omitempty"`    // another repository, owner/name
 }
 

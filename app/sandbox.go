@@ -26,7 +26,7 @@ func newSandbox() *cobra.Command {
 		Short: "Run a stand-in for one of the services that SAM needs",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newSandboxGitHub(), newSandboxModel(), newSandboxChaos(), newSandboxHostile())
+	cmd.AddCommand(newSandboxGitHub(), newSandboxModel(), newSandboxHetzner(), newSandboxChaos(), newSandboxHostile())
 	return cmd
 }
 

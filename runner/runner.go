@@ -20,7 +20,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"sam/runner/cloud"
 	"sam/task"
 )
 
@@ -69,6 +68,14 @@ type GitHub interface {
 	ThreadState(ctx context.Context, p task.Project, t task.Task) (task.ThreadState, error)
 }
 
+// Standing is a provider, as far as its nodes are there without being created.
+type Standing interface {
+	// Name is the provider's word in configuration and records: local.
+	Name() string
+	// Standing lists the nodes.
+	Standing(ctx context.Context) ([]task.Node, error)
+}
+
 // Bounds limit how long things may take and how often they are tried.
 type Bounds struct {
 	Attempts int           // nodes that a task is given to before it fails: a node may be lost, an agent that fails may not
@@ -91,7 +98,7 @@ func DefaultBounds() Bounds {
 type Runner struct {
 	store    Store
 	github   GitHub
-	provider cloud.Provider
+	provider Standing
 	// Bounds and Files are not to be changed once tasks are advanced.
 	Bounds Bounds
 	Files  Files // nil: no project has one
@@ -104,7 +111,7 @@ type Files interface {
 }
 
 // New returns a runner with DefaultBounds.
-func New(s Store, g GitHub, p cloud.Provider) *Runner {
+func New(s Store, g GitHub, p Standing) *Runner {
 	return &Runner{store: s, github: g, provider: p, Bounds: DefaultBounds()}
 }
 
@@ -215,6 +222,10 @@ func (r *Runner) step(ctx context.Context, c task.Claimed) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.Account != 0 && project.Account != 0 && c.Account != project.Account {
+		// Whoever learned of it may have written down where it is, and not have come to its tasks.
+		return r.cancelled(ctx, c.Task, fmt.Sprintf("The repository went from %s to %s, to another account. Ask again there.", c.Repository, project.FullName()))
 	}
 	switch c.State {
 	case task.Placing:

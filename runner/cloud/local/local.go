@@ -5,6 +5,7 @@ package local
 import (
 	"context"
 
+	"sam/runner/cloud"
 	"sam/task"
 )
 
@@ -22,3 +23,25 @@ func (Provider) Name() string { return "local" }
 func (p Provider) Standing(context.Context) ([]task.Node, error) {
 	return []task.Node{{Name: p.Node, Provider: p.Name(), Slots: p.Slots}}, nil
 }
+
+// Ensure implements cloud.Provider: there is no second machine for anybody.
+func (Provider) Ensure(context.Context, cloud.Spec) (cloud.Machine, error) {
+	return cloud.Machine{}, cloud.StandingError{}
+}
+
+// Delete implements cloud.Provider. The machine is the operator's own.
+func (Provider) Delete(_ context.Context, m cloud.Machine) error {
+	return cloud.ForeignError{What: "machine", Name: m.Name}
+}
+
+// List implements cloud.Provider: nothing here was made by SAM.
+func (Provider) List(context.Context) ([]cloud.Machine, error) { return nil, nil }
+
+// Leftovers implements cloud.Provider.
+func (Provider) Leftovers(context.Context) ([]cloud.Resource, error) { return nil, nil }
+
+// Offers implements cloud.Provider.
+func (Provider) Offers(context.Context) ([]cloud.Offer, error) { return nil, nil }
+
+// Billing implements cloud.Provider: nothing is billed.
+func (Provider) Billing() cloud.Billing { return cloud.Billing{} }

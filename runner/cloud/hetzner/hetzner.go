@@ -1,0 +1,123 @@
+// Package hetzner is the provider that makes machines in a project of Hetzner Cloud, of one account.
+//
+// What is made bears the installation's label, and nothing else is ever changed or deleted. A name is made once however often
+// it is asked for: Hetzner refuses a second server of one name, and whoever is refused adopts the first, so neither a reply that is
+// lost nor a process that dies in the middle makes two. In its life a machine takes six calls and seldom ten: one to
+// create it, some to see its creation through, two to delete it; lists are for all machines together.
+package hetzner
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hetznercloud/hcloud-go/v2/hcloud"
+
+	"sam/runner/cloud"
+	"sam/task"
+)
+
+// Labels of what is made here. A value holds 63 characters of letters, digits, dashes, dots and underscores.
+const (
+	labelInstallation = "sam-installation"
+	labelAccount      = "sam-account"
+)
+
+// Options are whose machines they are, and how Hetzner is asked.
+type Options struct {
+	Token        string // of the account's project, for reading and writing
+	Installation string // SAM's own id of this set of data
+	Account      int64
+	Endpoint     string       // empty: Hetzner's own
+	HTTP         *http.Client // nil: one with hcloud-go's defaults
+	Version      string       // of SAM, which it introduces itself with
+	// Pause is the shortest between two calls about one thing; not positive: a second. What Hetzner says is locked is tried again
+	// after five of them, as it asks for.
+	Pause time.Duration
+}
+
+// Provider implements cloud.Provider.
+type Provider struct {
+	Options
+	client *hcloud.Client
+
+	mu       sync.Mutex
+	offers   []cloud.Offer
+	asked    time.Time // when they were
+	firewall int64     // of this installation, 0 until it is known
+}
+
+// callTimeout bounds one call. Tries are hcloud-go's: of what timed out or was refused for the rate limit, with the same name.
+const (
+	callTimeout = 30 * time.Second
+	callTries   = 2
+)
+
+// New returns the provider of an account. It asks nothing yet.
+func New(o Options) *Provider {
+	o.Pause = cmp.Or(max(o.Pause, 0), time.Second)
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Timeout: callTimeout}
+	}
+	options := []hcloud.ClientOption{
+		hcloud.WithToken(o.Token), hcloud.WithApplication("sam", o.Version), hcloud.WithHTTPClient(o.HTTP),
+		hcloud.WithRetryOpts(hcloud.RetryOpts{MaxRetries: callTries, BackoffFunc: hcloud.ExponentialBackoffWithOpts(hcloud.ExponentialBackoffOpts{
+			Base: o.Pause, Multiplier: 2, Cap: 10 * o.Pause, Jitter: true,
+		})}),
+		// A server takes about 10 s to be created: it is asked four times and not twenty.
+		hcloud.WithPollOpts(hcloud.PollOpts{BackoffFunc: hcloud.ExponentialBackoffWithOpts(hcloud.ExponentialBackoffOpts{
+			Base: o.Pause, Multiplier: 2, Cap: 8 * o.Pause,
+		})}),
+	}
+	if o.Endpoint != "" {
+		options = append(options, hcloud.WithEndpoint(o.Endpoint))
+	}
+	return &Provider{Options: o, client: hcloud.NewClient(options...)}
+}
+
+// Name implements cloud.Provider.
+func (*Provider) Name() string { return "hetzner" }
+
+// Standing implements cloud.Provider: every machine is made.
+func (*Provider) Standing(context.Context) ([]task.Node, error) { return nil, nil }
+
+// Billing implements cloud.Provider: begun hours, since the creation, also while a server is off.
+// https://docs.hetzner.com/cloud/billing/faq
+func (*Provider) Billing() cloud.Billing { return cloud.Billing{Unit: time.Hour} }
+
+// Check asks whether the token may read, and write, without changing anything: it asks for a server that cannot be, whose
+// refusal says which. CredentialError.
+func (p *Provider) Check(ctx context.Context) error {
+	if _, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.ours()}); err != nil {
+		return explained(err)
+	}
+	_, _, err := p.client.Firewall.Create(ctx, hcloud.FirewallCreateOpts{Name: "sam-check", Rules: []hcloud.FirewallRule{{Direction: "none", Protocol: "none"}}})
+	if hcloud.IsError(err, hcloud.ErrorCodeInvalidInput) {
+		return nil // it may write, and would have
+	}
+	return explained(err)
+}
+
+// labels are what something of ours bears.
+func (p *Provider) labels(more map[string]string) map[string]string {
+	all := map[string]string{labelInstallation: p.Installation, labelAccount: strconv.FormatInt(p.Account, 10)}
+	for name, value := range more {
+		if _, taken := all[name]; !taken {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// isOurs reports whether labels are of this installation, exactly.
+func (p *Provider) isOurs(labels map[string]string) bool {
+	return p.Installation != "" && labels[labelInstallation] == p.Installation
+}
+
+// ours selects what bears this installation's label.
+func (p *Provider) ours() hcloud.ListOpts {
+	return hcloud.ListOpts{LabelSelector: labelInstallation + "==" + p.Installation, PerPage: 50}
+}

@@ -45,7 +45,7 @@ func newSandboxHostile() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", line)
 			if !report.Held() {
-				return fmt.Errorf("something escaped, or was not tried; the run's files are in %s", o.Dir)
+				return fmt.Errorf("something escaped, was not tried, or is not told; the run's files are in %s", o.Dir)
 			}
 			return os.RemoveAll(o.Dir)
 		},

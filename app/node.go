@@ -31,13 +31,15 @@ func newNode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			token, err := config.Secret("token_file", c.TokenFile)
-			if err != nil {
-				return err
+			token := ""
+			if c.TokenFile != "" {
+				if token, err = config.Secret("token_file", c.TokenFile); err != nil {
+					return err
+				}
 			}
 			ctx := newLog(c.Log, cmd.ErrOrStderr()).WithContext(cmd.Context())
 			return runNode(ctx, agent.Options{
-				Gateway: c.Gateway, Token: token, Dir: c.Dir, Slots: c.Slots,
+				Gateway: c.Gateway, Token: token, Name: c.Name, Bootstrap: c.BootstrapFile, Dir: c.Dir, Slots: c.Slots,
 				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe,
 				Image: c.Image, Sudo: c.Sudo, Memory: int64(c.Memory), CPUs: c.CPUs, Processes: int64(c.PIDs),
 				Disk: int64(c.Disk), KeepFree: int64(c.KeepFree),
@@ -52,12 +54,14 @@ func newNode() *cobra.Command {
 // unsafeFlag is the name of the flag that gives up isolation.
 const unsafeFlag = "unsafe-no-isolation"
 
-// runNode is a node until ctx ends. Its name comes with its credential; what runs in workspaces is this binary unless the
-// options name another.
+// runNode is a node until ctx ends. Its name comes with its credential, where it has one; what runs in workspaces is this
+// binary unless the options name another.
 func runNode(ctx context.Context, o agent.Options) error {
-	var ok bool
-	if o.Name, _, ok = strings.Cut(o.Token, "."); !ok {
-		return errors.New("the node's credential is not one that a server wrote: it has no name before a dot")
+	if o.Token != "" {
+		var ok bool
+		if o.Name, _, ok = strings.Cut(o.Token, "."); !ok {
+			return errors.New("the node's credential is not one that a server wrote: it has no name before a dot")
+		}
 	}
 	var err error
 	if o.Executable == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -208,10 +209,12 @@ func findProject(ctx context.Context, s *store.Store, repository string) (task.P
 	if err != nil {
 		return task.Project{}, err
 	}
-	for _, p := range projects {
-		if strings.EqualFold(p.FullName(), repository) {
-			return p, nil
-		}
+	projects = slices.DeleteFunc(projects, func(p task.Project) bool { return !strings.EqualFold(p.FullName(), repository) })
+	switch {
+	case len(projects) == 1:
+		return projects[0], nil
+	case len(projects) > 1: // one of them has another name by now, and a secret must not go to the wrong one
+		return task.Project{}, fmt.Errorf("SAM knows two repositories as %q, since one was renamed and another took its name; a server that runs learns their names within minutes: try again then", repository)
 	}
 	return task.Project{}, fmt.Errorf("SAM is not installed on %q, as far as it knows: give OWNER/NAME as GitHub has it now, and install the App there first", repository)
 }

@@ -65,6 +65,9 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		return nil, err
 	}
 
+	if plain := c.Public.Plain(); plain != "" {
+		zerolog.Ctx(ctx).Warn().Str("address", plain).Msg("nodes reach this server without TLS: whoever is on their way reads projects' secrets and tasks' tokens. Put a proxy with TLS before it and set public.url to its https address")
+	}
 	s := &server{outbound: newTransport()}
 	defer func() {
 		if err != nil {
@@ -149,7 +152,7 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		Git: gateway.GitPolicy{
 			Workflows: c.Git.Workflows, Repositories: c.Git.Repositories, MaxPack: int64(c.Git.MaxPack), MaxObjects: c.Git.MaxObjects,
 		},
-		Network:    &wire.Network{Policy: c.Network.Policy, Hosts: c.Network.Hosts(), Internal: c.Network.Internal},
+		Network:    &wire.Network{Policy: c.Network.Policy, Hosts: c.Network.Hosts(), Internal: c.Network.Internal, Images: c.Network.Images},
 		Registries: registries,
 	})
 

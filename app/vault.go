@@ -81,7 +81,7 @@ func (v *vault) Secrets(ctx context.Context, project, account int64) (open []tas
 		value, err := v.open(one)
 		if err != nil {
 			v.tell(ctx, one, err)
-			closed[one.Name] = fmt.Sprintf("it cannot be opened (%v); the operator gives this server its key, or sets it again with `sam secret set`", err)
+			closed[one.Name] = fmt.Sprintf("it cannot be opened (%s); the operator gives this server its key, or sets it again with `sam secret set`", reasonClosed(err))
 			continue
 		}
 		open = append(open, task.Secret{Name: one.Name, Value: value})
@@ -105,6 +105,16 @@ func (v *vault) Redacted(ctx context.Context, project int64) ([]task.Secret, err
 		open = append(open, task.Secret{Name: one.Name, Value: value})
 	}
 	return open, nil
+}
+
+// reasonClosed is what a person of the project may know of why a secret cannot be opened: not where the operator keeps keys.
+func reasonClosed(err error) string {
+	for _, known := range []error{seal.ErrUnknownKey, seal.ErrChanged, seal.ErrNotSealed} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "the server's log says why"
 }
 
 // tell logs, once, that a secret cannot be opened.

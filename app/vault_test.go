@@ -137,6 +137,36 @@ func TestAServerTakesUpAKeyThatWasMadeSinceItsStart(t *testing.T) {
 	}
 }
 
+func TestASecretIsNotSetForOneOfTwoRepositoriesOfOneName(t *testing.T) {
+	s, _ := sealedStore(t)
+	if p, err := findProject(t.Context(), s, "Harbour/Quayside"); err != nil || p.ID != 7 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := s.SaveProject(t.Context(), task.Project{ID: 8, Installation: 3, Account: 5, Owner: "harbour", Name: "quayside"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := findProject(t.Context(), s, "harbour/quayside"); err == nil || !strings.Contains(err.Error(), "two repositories") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhereTheOperatorKeepsKeysIsNotToldToAProject(t *testing.T) {
+	s, keys := sealedStore(t)
+	v := newVault(s, keys, keyRing(t, keys))
+	newKey(t, keys)
+	put(t, s, keys, "A", "the first value")
+	if err := os.WriteFile(filepath.Join(keys.Dir, "loose.key"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(keys.Dir, "loose.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v.read = v.read.Add(-time.Minute)
+	if _, _, closed := opened(t, v, 5); !strings.Contains(closed["A"], "not in `keys`") || strings.Contains(closed["A"], keys.Dir) {
+		t.Errorf("%q", closed)
+	}
+}
+
 func TestKeysAreChangedWhileSecretsAreSetAndNoneIsLost(t *testing.T) {
 	s, keys := sealedStore(t)
 	for i := range 20 {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sam/agent"
+	"sam/agent/egress"
 	"sam/config"
 	"sam/sandbox/redis"
 	"sam/sandbox/seed"
@@ -34,14 +35,15 @@ type world struct {
 
 // worldOptions say what a world is to be like.
 type worldOptions struct {
-	listen string                          // address of GitHub's stand-in
-	agent  string                          // that tasks are given to
-	unsafe bool                            // a real agent may run without a container
-	binary string                          // what runs in containers as sam; empty: this program
-	engine string                          // address of the container engine; empty: the usual one
-	key    string                          // the server's key for the scripted model; empty: the right one
-	keys   string                          // folder of the server's keys for secrets; empty: it keeps none
-	watch  func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
+	listen  string                          // address of GitHub's stand-in
+	agent   string                          // that tasks are given to
+	unsafe  bool                            // a real agent may run without a container
+	binary  string                          // what runs in containers as sam; empty: this program
+	engine  string                          // address of the container engine; empty: the usual one
+	key     string                          // the server's key for the scripted model; empty: the right one
+	keys    string                          // folder of the server's keys for secrets; empty: it keeps none
+	watch   func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
+	outside egress.Options                  // the internet as workspaces reach it; empty: the machine's
 }
 
 // withWorld brings a world up, calls use when the node is linked and the project is known, and takes the world down
@@ -99,6 +101,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 		return runNode(ctx, agent.Options{
 			Gateway: w.server.public.url(), Token: w.server.token, Dir: filepath.Join(w.dir, "node"), Slots: c.Node.Slots,
 			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(), Transient: true,
+			Outside: o.outside,
 		})
 	})
 	if err := w.hub.install(w.server.public.url() + githubapp.DefaultWebhookRoute); err != nil {

@@ -9,8 +9,11 @@ import (
 type Agent struct {
 	Gateway   string // the server's public address, http or https
 	TokenFile string // the node's credential, as the server wrote it
-	Dir       string // where mirrors, workspaces and spools are
-	Slots     int    // workspaces at once
+	// A machine that SAM made has a name and, at first, a bootstrap token in place of the credential: it gets its own.
+	Name          string
+	BootstrapFile string
+	Dir           string // where mirrors, workspaces and spools are
+	Slots         int    // workspaces at once
 	// Workspace is what agents run in: docker, process, or auto for docker where an engine answers. In a process a real agent
 	// is refused, unless UnsafeNoIsolation lets it run all the same, as the node's user.
 	Workspace         string
@@ -45,6 +48,8 @@ func (a *Agent) settings() []setting {
 	return []setting{
 		{key: "gateway", value: &a.Gateway},
 		{key: "token_file", value: &a.TokenFile, file: true},
+		{key: "name", value: &a.Name},
+		{key: "bootstrap_file", value: &a.BootstrapFile, file: true},
 		{key: "dir", value: &a.Dir, file: true},
 		{key: "slots", value: &a.Slots},
 		{key: "workspace", value: &a.Workspace},
@@ -66,7 +71,14 @@ func (a *Agent) check() []Error {
 	if why := notAddress(a.Gateway); why != "" {
 		wrong = append(wrong, Error{"gateway", why})
 	}
-	if a.TokenFile == "" {
+	switch {
+	case a.TokenFile != "" && (a.Name != "" || a.BootstrapFile != ""):
+		wrong = append(wrong, Error{"token_file", "is given beside name or bootstrap_file: a node has a credential that the server wrote, or gets its own, not both"})
+	case a.Name != "" && a.BootstrapFile == "":
+		wrong = append(wrong, Error{"bootstrap_file", "is missing: with the token in it a machine that SAM made proves once that it is that machine"})
+	case a.BootstrapFile != "" && a.Name == "":
+		wrong = append(wrong, Error{"name", "is missing: the bootstrap token is good for the one node that it was made for"})
+	case a.TokenFile == "" && a.Name == "":
 		wrong = append(wrong, Error{"token_file", "is missing: the server writes it where its node.token_file says"})
 	}
 	if a.Dir == "" {

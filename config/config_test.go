@@ -247,6 +247,11 @@ func TestWhatIsWrongWithANodesConfigurationIsNamed(t *testing.T) {
 		"token_file: t\ngithub: {}\n":   "FILE:2: github: is no setting",
 		"token_file: [t]\n":             "FILE:1: token_file: what stands here is not a text",
 
+		"name: sam-1\n":                              "FILE: bootstrap_file: is missing: with the token in it a machine that SAM made proves once that it is that machine",
+		"bootstrap_file: b\n":                        "FILE: name: is missing: the bootstrap token is good for the one node that it was made for",
+		"name: sam-1\ntoken_file: t\n":               "FILE:2: token_file: is given beside name or bootstrap_file: a node has a credential that the server wrote, or gets its own, not both",
+		"name: sam-1\nbootstrap_file: b\nslots: 0\n": "FILE:3: slots: 0 is not between 1 and 64",
+
 		"token_file: t\nmemory: 4GB\n":    "FILE:2: memory: 4GB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
 		"token_file: t\nmemory: 1.5GiB\n": "FILE:2: memory: 1.5GiB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
 		"token_file: t\nmemory: 100MiB\n": "FILE:2: memory: 100 MiB is too little for an agent and what it builds: give it 256 MiB or more",

@@ -20,12 +20,12 @@ func loadGit(t *testing.T, text string) (Server, error) {
 }
 
 func TestWhatTasksMayDoWithGitIsRead(t *testing.T) {
-	got, err := loadGit(t, "git:\n  workflows: [harbour, octo]\n  max_pack: 64MiB\n  max_objects: 5000\n  repositories:\n    harbour: [harbour/lib, quay/parts.js]\n    octo:\n      - octo/data\n")
+	got, err := loadGit(t, "git:\n  workflows: [harbour, ada_quay]\n  max_pack: 64MiB\n  max_objects: 5000\n  repositories:\n    harbour: [harbour/lib, quay/parts.js]\n    octo:\n      - octo/data\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Git{
-		Workflows: []string{"harbour", "octo"}, MaxPack: 64 << 20, MaxObjects: 5000,
+		Workflows: []string{"harbour", "ada_quay"}, MaxPack: 64 << 20, MaxObjects: 5000,
 		Repositories: Repositories{"harbour": {"harbour/lib", "quay/parts.js"}, "octo": {"octo/data"}},
 	}
 	if !reflect.DeepEqual(got.Git, want) {

@@ -14,6 +14,7 @@ type Network struct {
 	Policy     string   // brokers, registries or open
 	Registries []string // hosts of the public package registries
 	Allow      []string // more hosts
+	Images     []string // registries of the images that repositories may name
 	Internal   []string // hosts and addresses of the operator's own, which may be private ones
 	// CredentialsFile holds what private registries ask for, one a line; see Credentials. Empty: there are none.
 	CredentialsFile string
@@ -26,7 +27,17 @@ func (n Network) Hosts() []string { return slices.Concat(n.Registries, n.Allow) 
 var policies = []string{"brokers", "registries", "open"}
 
 // defaultNetwork lets workspaces reach the public package registries.
-func defaultNetwork() Network { return Network{Policy: "registries", Registries: defaultRegistries()} }
+func defaultNetwork() Network {
+	return Network{Policy: "registries", Registries: defaultRegistries(), Images: defaultImages()}
+}
+
+// defaultImages are the public registries of images. A node's engine fetches from them by itself, not through the proxy, so what else
+// it could reach is kept from it by name.
+func defaultImages() []string {
+	return []string{
+		"docker.io", "ghcr.io", "quay.io", "gcr.io", "mcr.microsoft.com", "public.ecr.aws", "registry.gitlab.com", "registry.k8s.io", "cgr.dev",
+	}
+}
 
 // defaultRegistries are the hosts that the usual package managers ask in their usual settings: indexes, downloads, and
 // where those redirect to. None of them is a place where anybody could put what a workspace sends, without an account of
@@ -79,6 +90,7 @@ func (n Network) check() []Error {
 	}{
 		{"network.registries", n.Registries, notHost},
 		{"network.allow", n.Allow, notHost},
+		{"network.images", n.Images, notImages},
 		{"network.internal", n.Internal, notInternal},
 	} {
 		if len(list.entries) > maxHosts {
@@ -109,6 +121,14 @@ func notHost(entry string) string {
 		return fmt.Sprintf("%q is too wide, or no public host: a host of your own network belongs in network.internal", entry)
 	}
 	return ""
+}
+
+// notImages says why an entry is no registry of images, host or host:port; "" when it is.
+func notImages(entry string) string {
+	if strings.Contains(entry, "*") {
+		return fmt.Sprintf("%q is a wildcard: registries of images are named one by one", entry)
+	}
+	return notHost(entry)
 }
 
 // notInternal says why an entry is no single host or address, either with :port; "" when it is.

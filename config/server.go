@@ -172,6 +172,7 @@ func (s *Server) settings() []setting {
 		{key: "network.policy", value: &s.Network.Policy},
 		{key: "network.registries", value: &s.Network.Registries},
 		{key: "network.allow", value: &s.Network.Allow},
+		{key: "network.images", value: &s.Network.Images},
 		{key: "network.internal", value: &s.Network.Internal},
 		{key: "network.credentials_file", value: &s.Network.CredentialsFile, file: true},
 		{key: "keys.files", value: &s.Keys.Files, file: true},

@@ -56,6 +56,9 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		event task.Event
 	}{
 		{"a step", task.Event{Kind: task.Stepped, Step: &task.Step{Name: task.StepMirror, MS: 412, Note: "main at 9c81470a"}}},
+		{"a step under way", task.Event{Kind: task.Stepped, Step: &task.Step{Name: task.StepEnvironment, MS: 41_000, Note: "building .devcontainer/Dockerfile: added 312 packages", UnderWay: true},
+			Text: "Step 4/7 : RUN npm ci\n\x1b[32madded\x1b[0m 312 packages <script>alert(1)</script>\n"}},
+		{"a step under way that has printed nothing", task.Event{Kind: task.Stepped, Step: &task.Step{Name: task.StepEnvironment, MS: 1000, Note: "postCreateCommand", UnderWay: true}}},
 		{"words", task.Event{Kind: task.Said, Text: "I add a **limit**:\n\n- `429`\n- [why](https://example.com/)"}},
 		{"a thought", task.Event{Kind: task.Thought, Text: "A *bucket* per client should do."}},
 		{"a tool that starts", task.Event{Kind: task.ToolStarted, Tool: &task.Tool{ID: "c1", Name: "Bash", Title: "go test ./..."}}},

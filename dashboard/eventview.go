@@ -24,7 +24,7 @@ type eventView struct {
 	Kind   task.Kind
 	Known  bool
 	Full   bool          // all of it, whatever its size
-	HTML   template.HTML // of its text
+	HTML   template.HTML // of its text, or of what a step under way has printed
 	Words  string        // its text as one line
 	Tool   *toolView
 	Step   *task.Step
@@ -114,6 +114,15 @@ func (r *render) view(id task.ID, n task.Numbered, full bool) eventView {
 		}
 		v.Left = len(e.Text) - len(text)
 		v.HTML, v.Words = r.markdown.html(text), line(e.Text, 140)
+	case task.Stepped:
+		text := e.Text
+		if !full {
+			text = head(text, inlineText)
+		}
+		v.Left = len(e.Text) - len(text)
+		if text != "" {
+			v.HTML = r.terminal.html(text)
+		}
 	case task.Retried:
 		v.Words = line(e.Text, 400)
 	case task.Noticed:
@@ -168,6 +177,12 @@ var noticeTitles = map[string]string{
 	"output_cut":           "Output was cut",
 	"devcontainer_refused": "Left out of the project's environment",
 	"devcontainer_failed":  "The project's environment failed",
+	"devcontainer_ignored": "Not used of the project's environment",
+	"grant_refused":        "Somebody else's credential was refused",
+	"token_refused":        "The task's token was refused elsewhere",
+	"processes_refused":    "The limit of processes was reached",
+	"memory_exhausted":     "The memory was exhausted",
+	"repository_ignored":   "Not followed in the repository",
 	"restored_from_base":   "Restored from the base branch",
 	"secret_withheld":      "A secret was withheld",
 }

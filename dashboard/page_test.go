@@ -3,6 +3,7 @@ package dashboard
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -344,6 +345,38 @@ func TestThePhasesFollowTheTask(t *testing.T) {
 	}
 	if p := phases(task.Task{State: task.Placing, At: at(task.Queued, task.Placing)}, tally{})[0]; p.Took != "1.0 s" {
 		t.Errorf("queued took %q", p.Took)
+	}
+}
+
+func TestAStepUnderWayIsShownUntilItIsDone(t *testing.T) {
+	var sum tally
+	add := func(seq int64, step task.Step) []phaseStep {
+		data, err := json.Marshal(task.Event{Seq: seq, Kind: task.Stepped, Step: &step})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sum.add(task.Numbered{Seq: seq, JSON: data}) {
+			t.Errorf("%+v changes nothing", step)
+		}
+		return preparation(sum)
+	}
+	add(1, task.Step{Name: task.StepMirror, MS: 3})
+	add(2, task.Step{Name: task.StepWorkspace, MS: 4})
+	for _, row := range []struct {
+		step task.Step
+		done bool
+	}{
+		{task.Step{Name: task.StepEnvironment, MS: 1000, Note: "building Dockerfile", UnderWay: true}, false},
+		{task.Step{Name: task.StepEnvironment, MS: 2000, Note: "building Dockerfile: ok", UnderWay: true}, false},
+		{task.Step{Name: task.StepEnvironment, MS: 2500, Note: "as devcontainer.json says"}, true},
+	} {
+		got := add(sum.last+1, row.step)
+		if len(got) != 4 || got[2] != (phaseStep{Name: task.StepEnvironment, Done: row.done, MS: row.step.MS, Note: row.step.Note}) || !got[1].Done || got[3].Done {
+			t.Errorf("after %+v the steps are %+v", row.step, got)
+		}
+	}
+	if len(sum.steps) != 3 {
+		t.Errorf("the steps are %+v", sum.steps)
 	}
 }
 

@@ -149,7 +149,7 @@ func preparation(sum tally) []phaseStep {
 	for _, done := range sum.steps {
 		for i := range steps {
 			if steps[i].Name == done.Name {
-				steps[i].Done, steps[i].MS, steps[i].Note = true, done.MS, line(done.Note, 120)
+				steps[i].Done, steps[i].MS, steps[i].Note = !done.UnderWay, done.MS, line(done.Note, 120)
 			}
 		}
 	}

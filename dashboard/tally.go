@@ -16,7 +16,7 @@ type tally struct {
 	last    int64 // the number of the last event that was added
 	model   string
 	plan    []task.PlanItem
-	steps   []task.Step // of the attempt under way
+	steps   []task.Step // of the attempt under way; one that is not done yet is the last
 	retries int         // of the model
 	end     *task.End   // how the last attempt ended
 }
@@ -48,6 +48,9 @@ func (t *tally) add(n task.Numbered) bool {
 	case e.Kind == task.Stepped && e.Step != nil:
 		if e.Step.Name == task.StepMirror {
 			t.steps, t.end = nil, nil // a new attempt
+		}
+		if last := len(t.steps) - 1; last >= 0 && t.steps[last].UnderWay {
+			t.steps = t.steps[:last] // of which there is news
 		}
 		t.steps = append(slices.Clip(t.steps), *e.Step)
 	case e.Kind == task.Retried:

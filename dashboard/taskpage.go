@@ -40,7 +40,7 @@ func (d *Dashboard) taskPage(w http.ResponseWriter, r *http.Request) {
 	id := task.ID(r.PathValue("id"))
 	t, err := d.task(r.Context(), id)
 	if errors.Is(err, task.ErrNotFound) {
-		d.missing(w, r, "There is no such task. Its address may be cut off, or SAM's store was started anew since.")
+		d.missing(w, r, "There is no such task. It may have ended so long ago that it is kept no longer (`tasks.keep`), or its address is cut off, or SAM's store was started anew since.")
 		return
 	}
 	if err != nil {

@@ -253,3 +253,37 @@ func TestATaskWhoseTextCannotBeReadSaysSoAndGoesOnWhenItCan(t *testing.T) {
 		t.Errorf("when it is back: %+v", got)
 	}
 }
+
+func TestATaskWhoseRepositoryWentToAnotherAccountGoesNoFurther(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T, *clocked) task.ID{
+		"before it is placed": func(t *testing.T, c *clocked) task.ID { return c.ask(t, 1) },
+		"before it is published": func(t *testing.T, c *clocked) task.ID {
+			c.link(t)
+			return c.ask(t, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClocked(t)
+			id := prepare(t, c)
+			if err := c.SaveProject(t.Context(), task.Project{ID: 7, Installation: 4, Account: 6, Owner: "quay", Name: "quayside", DefaultBranch: "main"}); err != nil {
+				t.Fatal(err)
+			}
+			if now := c.read(t, id); now.State == task.Preparing {
+				if err := c.RecordPush(t.Context(), id, now.Epoch, now.Branch, "abc"); err != nil {
+					t.Fatal(err)
+				}
+				c.ends(t, id, task.End{Outcome: task.Done})
+			} else {
+				c.link(t)
+				c.Advance(t.Context(), id)
+			}
+			got := c.read(t, id)
+			if got.State != task.Cancelled || !strings.Contains(got.Failure, "went from harbour/quayside to quay/quayside, to another account. Ask again there.") {
+				t.Errorf("it is %s: %q", got.State, got.Failure)
+			}
+			if c.hub.published != 0 || got.Attempts != 0 && name == "before it is placed" {
+				t.Errorf("it was published %d times, and placed %d times", c.hub.published, got.Attempts)
+			}
+		})
+	}
+}

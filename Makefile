@@ -67,5 +67,5 @@ race:
 
 # What is measured, and so must not run beside the race detector or anything else.
 speed:
-	go test -count=1 -p 1 -run "AtMostThreeTimes|UnderAMillisecond|FiftyMegabytes" -v ./app ./gateway ./agent ./agent/shim
+	go test -count=1 -p 1 -run "AtMostThreeTimes|UnderAMillisecond|FiftyMegabytes|UnderAHundredMilliseconds" -v ./app ./gateway ./agent ./agent/shim ./runner/policy
 	SAM_SPEED=1 go test -count=1 -run "InAKnownRepository" -v ./agent

@@ -399,6 +399,12 @@ func TestHowATaskEndedAndWhatNextIsSaid(t *testing.T) {
 		wants(t, string(state), string(parts["outcome"].HTML), append(want, "behind in the workspace")...)
 		wants(t, string(state), string(parts["head"].HTML), "1 min 00 s")
 	}
+	ended.Misused = []task.Misuse{task.Elsewhere, task.AfterEnd}
+	shown, err := d.parts(ended, tally{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "a token that was refused", string(shown["outcome"].HTML), "token was used elsewhere", "token was used after its attempt", "It was refused")
 	asks := task.Task{Spec: spec(1), State: task.Waiting, At: map[task.State]time.Time{task.Queued: created}, Workspace: "process", Waits: "No machine is free.",
 		Ask: &task.Question{Text: "Which **colour**?", Options: []string{"green"}, Asked: created.Add(time.Hour)}}
 	parts, err := d.parts(asks, tally{})

@@ -41,6 +41,7 @@ type Store interface {
 	NodeUnlinked(ctx context.Context, name string, link int64) error
 	FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error
 	ConfirmCommand(ctx context.Context, node, command string) error
+	NoteMisuse(ctx context.Context, id task.ID, how task.Misuse) error
 
 	Machines
 }

@@ -16,9 +16,9 @@ import (
 
 // Why a task's token was refused, as the metric has it.
 const (
-	tokenElsewhere = "elsewhere" // not over its node's link, while its attempt runs
-	tokenEnded     = "after_end" // of its attempt
-	tokenUnknown   = "unknown"   // it is no task's, or was not looked for: see strangerPause
+	tokenElsewhere = string(task.Elsewhere)
+	tokenEnded     = string(task.AfterEnd)
+	tokenUnknown   = "unknown" // it is no task's, or was not looked for: see strangerPause
 )
 
 // Bounds of what strangers cost: how often a task is read for one, and how many refusals are remembered, for each to be logged
@@ -94,8 +94,9 @@ func (m *misused) forget(list map[misuse]bool, one misuse) {
 	delete(list, one)
 }
 
-// misuse looks at a request that was refused. A token that belongs to the task is counted by what was wrong with it, and while
-// the task runs its page is told; when it has ended nobody is there to tell but the log.
+// misuse looks at a request that was refused. A token that belongs to the task is counted by what was wrong with it, and the
+// task's page tells of it once: by an event while an attempt is under way whose node this replica can reach, else by the task's
+// record, since nothing is appended to what has ended.
 func (g *Gateway) misuse(r *http.Request, id string) {
 	shown := tokensOf(r)
 	if len(shown) == 0 {
@@ -112,10 +113,13 @@ func (g *Gateway) misuse(r *http.Request, id string) {
 		zerolog.Ctx(ctx).Warn().Str("task", one.Task).Int64("epoch", one.Epoch).Str("why", one.why).Stringer("from", g.identity.from(r)).
 			Msg("a task's token was refused: it has left its workspace")
 	}
-	if running == nil || !g.misused.first(g.misused.told, one) {
+	if !g.misused.first(g.misused.told, one) {
 		return
 	}
-	if err := g.tell(ctx, *running, one); err != nil {
+	if running != nil && g.tell(ctx, *running, one) == nil {
+		return
+	}
+	if err := g.store.NoteMisuse(ctx, task.ID(one.Task), task.Misuse(one.why)); err != nil {
 		g.misused.forget(g.misused.told, one)
 		zerolog.Ctx(ctx).Warn().Err(err).Str("task", one.Task).Msg("that a task's token was refused is not told on its page")
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,7 +71,7 @@ func TestATokenThatIsUsedElsewhereIsRefusedCountedAndToldOnceOnItsTasksPage(t *t
 	}
 }
 
-func TestATokenThatIsUsedAfterItsAttemptIsCountedAndToldOnlyOnAPageThatIsOpen(t *testing.T) {
+func TestATokenThatIsUsedAfterItsAttemptIsCountedAndToldByAnEventOrByTheTasksRecord(t *testing.T) {
 	t.Parallel()
 	w := newNodeWorld(t)
 	p, _ := w.link("local")
@@ -91,6 +92,9 @@ func TestATokenThatIsUsedAfterItsAttemptIsCountedAndToldOnlyOnAPageThatIsOpen(t 
 	}
 	if counts := w.refusedTokens(); counts[tokenElsewhere] != 0 || counts[tokenEnded] != 2 {
 		t.Errorf("counted are %v", counts)
+	}
+	if over, moved := w.read(over.ID), w.read(moved.ID); !slices.Equal(over.Misused, []task.Misuse{task.AfterEnd}) || len(moved.Misused) > 0 || over.State != task.Cancelled {
+		t.Errorf("noted are %v of the one that is over, now %s, and %v of the one whose page was told", over.Misused, over.State, moved.Misused)
 	}
 }
 
@@ -116,7 +120,7 @@ func TestATokenThatIsNoTasksIsCountedAndToldToNobody(t *testing.T) {
 	}
 }
 
-func TestANodeOfAnOlderProtocolIsToldOfNoToken(t *testing.T) {
+func TestWhatANodeOfAnOlderProtocolCannotTellTheTasksRecordDoes(t *testing.T) {
 	t.Parallel()
 	w := newNodeWorld(t)
 	old := w.dial("local")
@@ -132,5 +136,8 @@ func TestANodeOfAnOlderProtocolIsToldOfNoToken(t *testing.T) {
 	old.hear(wire.TypeStart) // and nothing before it
 	if counts := w.refusedTokens(); counts[tokenElsewhere] != 1 {
 		t.Errorf("counted are %v", counts)
+	}
+	if noted := w.read(placed.ID).Misused; !slices.Equal(noted, []task.Misuse{task.Elsewhere}) {
+		t.Errorf("noted are %v", noted)
 	}
 }

@@ -130,6 +130,7 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 			return err
 		},
 		func() error { return s.NoteStatusComment(ctx, sp.ID, 9) },
+		func() error { return s.NoteMisuse(ctx, sp.ID, task.AfterEnd) },
 		func() error { return s.BeginPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordPush(ctx, sp.ID, t.Epoch, "sam/issue-1", "abc") },
 		func() error { return s.RecordUsage(ctx, sp.ID, t.Epoch, task.Usage{Input: 1}) },

@@ -137,6 +137,11 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 		Requests: number("spent:requests"), Input: number("spent:input"), Output: number("spent:output"),
 		CacheRead: number("spent:cache_read"), CacheWrite: number("spent:cache_write"), MicroUSD: number("spent:micro_usd"),
 	}
+	for _, how := range []task.Misuse{task.Elsewhere, task.AfterEnd} {
+		if number("misused:"+string(how)) > 0 {
+			t.Misused = append(t.Misused, how)
+		}
+	}
 	t.At = map[task.State]time.Time{}
 	for field := range r {
 		if state, ok := strings.CutPrefix(field, "at:"); ok {

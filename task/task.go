@@ -77,13 +77,14 @@ type Task struct {
 	Last      int64  `json:"last,omitempty"`      // sequence number of the last event stored, over all epochs
 	Noted     int64  `json:"noted,omitempty"`     // and of the last whose meaning for the task was noted: the same, or a little behind
 
-	Pull          int    `json:"pull,omitempty"` // number of the pull request
-	PullURL       string `json:"pull_url,omitempty"`
-	StatusComment int64  `json:"status_comment,omitempty"`
-	Headline      string `json:"headline,omitempty"` // the agent's one line on what it did
-	Summary       string `json:"summary,omitempty"`  // the agent's account of it, Markdown
-	Waits         string `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
-	Failure       string `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
+	Pull          int      `json:"pull,omitempty"` // number of the pull request
+	PullURL       string   `json:"pull_url,omitempty"`
+	StatusComment int64    `json:"status_comment,omitempty"`
+	Headline      string   `json:"headline,omitempty"` // the agent's one line on what it did
+	Summary       string   `json:"summary,omitempty"`  // the agent's account of it, Markdown
+	Misused       []Misuse `json:"misused,omitempty"`  // its token was shown where it opens nothing, and no event tells of it
+	Waits         string   `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
+	Failure       string   `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
 	// Cancel is why the task is not wanted any more, for the person; empty while it is. Whoever claims the task next ends
 	// it with these words, whatever it was at.
 	Cancel string `json:"cancel,omitempty"`
@@ -131,3 +132,12 @@ func (t Task) Took() time.Duration {
 	}
 	return at.Sub(t.Accepted)
 }
+
+// Misuse is how a task's token was shown where it opens nothing.
+type Misuse string
+
+// The ways of it.
+const (
+	Elsewhere Misuse = "elsewhere" // not over the link of its node, while its attempt ran
+	AfterEnd  Misuse = "after_end" // of its attempt
+)

@@ -22,9 +22,8 @@ func unheard(why string) telling { return telling{nobody: why} }
 
 // Why there is nobody to tell.
 const (
-	unasked    = "it read what anybody there may read: nothing was asked for that SAM could refuse"
-	kernels    = "the kernel refuses it in the container, and nothing of it comes to SAM"
-	afterwards = "the task's page is closed: it is in the server's log and its metric"
+	unasked = "it read what anybody there may read: nothing was asked for that SAM could refuse"
+	kernels = "the kernel refuses it in the container, and nothing of it comes to SAM"
 )
 
 // tells reports whether the task's page does.

@@ -80,7 +80,7 @@ func (w *world) judgeTokens(ctx context.Context, n *neighbouring) ([]Result, err
 	if err != nil {
 		return nil, err
 	}
-	ended := Result{Name: "token-after-end", Verdict: Refused, Nobody: afterwards}
+	ended := Result{Name: "token-after-end", Verdict: Refused}
 	for _, u := range after {
 		if u.status < 400 {
 			ended.Verdict, ended.Why = Escaped, fmt.Sprintf("%s with %s: %d", u.what, u.node, u.status)
@@ -88,6 +88,9 @@ func (w *world) judgeTokens(ctx context.Context, n *neighbouring) ([]Result, err
 	}
 	counted, err := w.metric(ctx, tokenAfterEnd)
 	if err != nil {
+		return nil, err
+	}
+	if ended.Told, err = w.pageSays(ctx, n.id, "token was used after its attempt"); err != nil {
 		return nil, err
 	}
 	switch logged, err := w.logged("a task's token was refused", n.id, "after_end"); {
@@ -105,20 +108,11 @@ const tokenAfterEnd = `sam_task_token_refused_total{why="after_end"}`
 
 // metric reads a counter of the server's, by its name with its labels.
 func (w *world) metric(ctx context.Context, name string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.targets["port-operator"]+"/metrics", nil)
+	text, err := w.fetch(ctx, "http://"+w.targets["port-operator"]+"/metrics")
 	if err != nil {
-		return 0, fmt.Errorf("read the server's metrics: %w", err)
+		return 0, err
 	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("read the server's metrics: %w", err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, fmt.Errorf("read the server's metrics: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if number, ok := strings.CutPrefix(line, name+" "); ok {
 			var value float64
 			if _, err := fmt.Sscan(number, &value); err != nil {
@@ -146,4 +140,31 @@ func (w *world) logged(words ...string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// pageSays reports whether a task's page has the words.
+func (w *world) pageSays(ctx context.Context, id, words string) (bool, error) {
+	text, err := w.fetch(ctx, "http://"+w.targets["port-dashboard"]+"/tasks/"+id)
+	return strings.Contains(text, words), err
+}
+
+// fetch reads what one of the server's own listeners answers.
+func (w *world) fetch(ctx context.Context, address string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", address, err)
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", address, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", address, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("read %s: it answered %d", address, response.StatusCode)
+	}
+	return string(text), nil
 }

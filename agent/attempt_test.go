@@ -164,6 +164,7 @@ func TestAnAttemptThatCannotBeginSaysWhatWouldHelp(t *testing.T) {
 	}{
 		{"an empty repository", true, func(*wire.Start) {}, task.GaveUp,
 			[]string{"The repository harbour/quayside is empty: there is nothing to work on. Push a first commit, then ask again."}},
+		{"no default branch", false, func(s *wire.Start) { s.Base = "" }, task.GaveUp, []string{"has no default branch", "Push a first commit, or set one"}},
 		{"no base branch", false, func(s *wire.Start) { s.Base = "trunk" }, task.GaveUp, []string{"has no branch trunk"}},
 		{"an agent that it does not have", false, func(s *wire.Start) { s.Agent = "oracle" }, task.GaveUp, []string{`"oracle"`, "demo"}},
 		{"no repository", false, func(s *wire.Start) { s.CloneURL = strings.Replace(s.CloneURL, "quayside", "nowhere", 1) }, task.Died, []string{"not found"}},

@@ -46,6 +46,9 @@ func (e *environs) image(ctx context.Context, tree *os.Root, config devcontainer
 		if err != nil || len(features) == 0 {
 			return base, err
 		}
+		if err := devcontainer.CheckTriggers(config.Image, base.onBuild); err != nil { // features are built on it
+			return builtImage{}, err
+		}
 		key = base.id
 	}
 	// What is installed depends on who it is for by name alone: the rest is the base's, which the key has.

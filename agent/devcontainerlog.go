@@ -19,12 +19,17 @@ type environmentLog struct {
 	watch *environmentProgress
 }
 
+// environmentLogOf is where a node in dir keeps it. It goes with the thread's workspace.
+func environmentLogOf(dir, thread string) string {
+	return filepath.Join(dir, "environments", thread+".log")
+}
+
 func openEnvironmentLog(dir, thread string, watch *environmentProgress) (*environmentLog, error) {
-	folder := filepath.Join(dir, "environments")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	path := environmentLogOf(dir, thread)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of environments' logs: %w", err)
 	}
-	l := &environmentLog{path: filepath.Join(folder, thread+".log"), left: maxEnvironmentLog, end: tail{max: 16 << 10}, watch: watch}
+	l := &environmentLog{path: path, left: maxEnvironmentLog, end: tail{max: 16 << 10}, watch: watch}
 	var err error
 	if l.file, err = os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, fmt.Errorf("keep the log of an environment: %w", err)

@@ -108,6 +108,7 @@ func TestAnEnvironmentThatCannotBeHadIsToldAndTheWorkGoesOnInTheDefaultImage(t *
 	dockerfile := func(text string) map[string]string {
 		return map[string]string{".devcontainer/devcontainer.json": `{"build": {"dockerfile": "Dockerfile"}}`, ".devcontainer/Dockerfile": text}
 	}
+	triggers := e.imageOf(t, "FROM "+DefaultImage+"\nONBUILD ADD http://127.0.0.1:9/latest /x\n")
 	for _, row := range []struct {
 		name  string
 		files map[string]string
@@ -126,6 +127,10 @@ func TestAnEnvironmentThatCannotBeHadIsToldAndTheWorkGoesOnInTheDefaultImage(t *
 		{"a context behind a link", map[string]string{".devcontainer.json": `{"build": {"dockerfile": "Dockerfile", "context": "linked"}}`, "Dockerfile": fromDefault + "COPY . /stolen\n", "linked": "-> " + marker}, devcontainer.Refused, "leads out of the repository"},
 		{"a Dockerfile behind a link", map[string]string{".devcontainer.json": `{"build": {"dockerfile": "Dockerfile"}}`, "Dockerfile": "-> " + marker + "/secret"}, devcontainer.Refused, "leads out of the repository"},
 		{"an address that the engine would fetch", dockerfile(fromDefault + "ADD \\\n  http://169.254.169.254/latest /x\n"), devcontainer.Refused, "past the workspace's network"},
+		{"the same with a return for a blank", dockerfile(fromDefault + "ADD\rhttp://169.254.169.254/latest /x\n"), devcontainer.Failed, "begins with no instruction"},
+		{"an image that has the engine fetch one when features are built on it", map[string]string{
+			".devcontainer/devcontainer.json": `{"image": "` + triggers + `", "features": {"./f": {}}}`, ".devcontainer/f/devcontainer-feature.json": `{"id": "f"}`, ".devcontainer/f/install.sh": "#!/bin/sh\n",
+		}, devcontainer.Refused, "past the workspace's network"},
 		{"a compose file outside", map[string]string{".devcontainer.json": `{"dockerComposeFile": "../../compose.yml", "service": "a"}`}, devcontainer.Refused, "leads out of the repository"},
 		{"a choice that is not there", map[string]string{".devcontainer/one/devcontainer.json": `{"image": "` + DefaultImage + `"}`}, devcontainer.Failed, "the repository has: one"},
 		{"an image in which nothing starts", map[string]string{".devcontainer/devcontainer.json": `{"build": {"dockerfile": "Dockerfile"}}`, ".devcontainer/Dockerfile": "FROM scratch\nCOPY Dockerfile /workspace\n"}, devcontainer.Failed, "Start a container of its image"},

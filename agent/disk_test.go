@@ -287,6 +287,18 @@ func TestIdleWorkspacesGoByAgeAndNoneThatHoldsWorkOrIsInUse(t *testing.T) {
 	}
 }
 
+func TestTheLogOfAnEnvironmentGoesWithItsThreadsWorkspace(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, newTestGateway(t))
+	for _, thread := range []string{"7-1", "7-2"} {
+		write(t, environmentLogOf(n.options.Dir, thread), 10)
+	}
+	swept(t, n.Node, map[string]time.Duration{"7-1.pushed": idleWorkspace + time.Hour, "7-2.pushed": time.Hour}, never)
+	if fileExists(environmentLogOf(n.options.Dir, "7-1")) || !fileExists(environmentLogOf(n.options.Dir, "7-2")) {
+		t.Error("the log that is left is not that of the workspace that is")
+	}
+}
+
 func TestWithoutRoomIdleWorkspacesGoOldestFirstUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, newTestGateway(t))

@@ -103,7 +103,7 @@ func (n *Node) let(ctx context.Context, one idle, why string) {
 	zerolog.Ctx(ctx).Info().Str("workspace", one.name).Time("used", one.used).Msg(why)
 	err := errors.Join(removeAll(tree), removeAll(tree+pushedSuffix))
 	if one.name == one.thread {
-		err = errors.Join(err, removeAll(n.workspaces.home(one.thread)))
+		err = errors.Join(err, removeAll(n.workspaces.home(one.thread)), removeAll(environmentLogOf(n.options.Dir, one.thread)))
 	}
 	if err == nil {
 		err = n.workspaces.quota.release(one.name)

@@ -159,7 +159,7 @@ func TestRealClientsInAContainerReachWhatIsListedThroughTheProxyAndNothingElse(t
 		{"an unlisted host behind a listed one's address", `curl -sS --cacert /tmp/ca.pem --connect-to hidden.example.com:443:example.com:443 https://hidden.example.com/hello`, "35 "},
 		{"a listed name that leads to the node", `curl -sS https://rebound.example.com/`, "response 403"},
 		{"the node's port, through the proxy", `curl -sS --noproxy '' http://` + nodesPort + `/`, "only hosts with a name"},
-		{"the metadata service, through the proxy", `curl -sS http://169.254.169.254/latest/meta-data/`, "only hosts with a name"},
+		{"the metadata service, through the proxy", `curl -sS http://169.254.169.254/latest/meta-data/`, "never reached from a workspace"},
 		{"the metadata service, directly", `curl -sS --noproxy '*' --max-time 5 http://169.254.169.254/`, "7 "},
 		{"a private range", `curl -sS http://10.0.0.1/`, "only hosts with a name"},
 		{"the node's port, directly", `curl -sS --noproxy '*' --max-time 5 http://` + nodesPort + `/`, "7 "},

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -103,8 +104,21 @@ func (f *forward) only(token string, out ways, next http.Handler) http.Handler {
 			http.Error(w, "only the task's own repository and model are here: "+git+" and "+model, http.StatusNotFound)
 			return
 		}
+		r.Body = answered{r.Body}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// answered is a request's body. The server closes it at the first byte of the answer; a transport that still looks for its end then
+// takes that for an error and cuts the answer. Whoever has answered has read what it wanted.
+type answered struct{ io.ReadCloser }
+
+func (a answered) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if errors.Is(err, http.ErrBodyReadAfterClose) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // shown is the token that a request shows: the password of Basic, Bearer, or an API key.

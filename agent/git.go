@@ -81,6 +81,7 @@ func (g git) runTo(ctx context.Context, dir string, config gitConfig, stdin io.R
 		{"core.attributesFile", "/dev/null"},
 		{"core.protectHFS", "true"}, // refuses more spellings of .git than this file system takes for one
 		{"core.protectNTFS", "true"},
+		{"core.bigFileThreshold", "64m"}, // what is larger passes through, and is not held
 		{"submodule.recurse", "false"},
 		{"checkout.workers", "0"}, // as many as there are processors
 		{"gc.auto", "0"},          // workspaces borrow objects that a collection would take for garbage
@@ -114,6 +115,7 @@ func (g git) environment() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + g.home, "LC_ALL=C.UTF-8",
 		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
+		"GIT_ALLOC_LIMIT=1g", // at once: a few bytes of differences can stand for an object of any size
 	}
 	for _, name := range []string{
 		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
@@ -124,6 +126,16 @@ func (g git) environment() []string {
 		}
 	}
 	return env
+}
+
+// outOfMemory reports whether an error is that git came to a limit of the memory that it may take.
+func outOfMemory(err error) bool {
+	var failed *commandError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	words := strings.ToLower(failed.words)
+	return strings.Contains(words, "out of memory") || strings.Contains(words, "attempting to allocate")
 }
 
 // passes reports whether an error is git's, and one that may be over in a moment.

@@ -49,7 +49,7 @@ const (
 var allowed = map[string]string{ //nolint:gochecknoglobals // a table
 	"New": nodes, "createSpool": nodes, "recoverSpool": nodes, "openSpools": nodes, "spool.drop": nodes, "lockFolder": nodes, "records.all": nodes,
 	"records.answer": nodes, "records.put": nodes, "records.remove": nodes, "openEnvironmentLog": nodes, "mirrors.create": nodes,
-	"mirrors.discard": nodes, "mirrors.ready": nodes, "mirrors.noteReady": nodes, "mirrors.unready": nodes, "mirrors.held": nodes, "mirrors.scattered": nodes, "mirrors.used": nodes, "workspaces.borrower": nodes,
+	"mirrors.discard": nodes, "mirrors.ready": nodes, "mirrors.noteReady": nodes, "mirrors.halfWritten": nodes, "mirrors.removeFiles": nodes, "mirrors.unready": nodes, "mirrors.held": nodes, "mirrors.scattered": nodes, "mirrors.used": nodes, "workspaces.borrower": nodes,
 	"borrowing": nodes, "workspaces.unknown": nodes, "workspaces.settle": nodes, "workspaces.makeDocker": nodes, "runFolder.listen": nodes,
 	"keptOf": nodes, "release.install": nodes, "release.write": nodes, "releases.ensure": nodes, "releases.fetch": nodes, "NewTransientFolder": nodes,
 	"TransientFolder.Remove": nodes, "sweepFolders": nodes, "abandoned": nodes,
@@ -57,7 +57,7 @@ var allowed = map[string]string{ //nolint:gochecknoglobals // a table
 	"Node.let": moved, "disk.watch": moved, "workspaces.clear": moved, "workspaces.keep": moved, "workspaces.idle": moved,
 	"dockerWorkspace.Close": moved, "runFolder.make": moved, "removeAll": moved, "give": moved, "ownerOfFolder": moved,
 	"projects.in": rooted, "projects.output": rooted, "makeHome": rooted, "workspaces.measure": rooted, "giveTree": rooted, "environs.find": rooted, "unused": rooted,
-	"mirrors.sweepOne": mirror, "git.contents": mirror, "mirrors.packReady": mirror, "mirrors.persist": mirror, "mirrors.survey": mirror, "mirrors.compare": mirror, "mirrors.obeyed": mirror, "mirrors.followed": mirror, "workspaces.hasDevcontainer": mirror,
+	"mirrors.sweepOne": mirror, "git.contents": mirror, "mirrors.packReady": mirror, "mirrors.persist": mirror, "mirrors.taken": mirror, "mirrors.obeyed": mirror, "mirrors.followed": mirror, "workspaces.hasDevcontainer": mirror,
 	"workspaces.clone": fresh, "workspaces.checkOutRestored": fresh,
 	"ownerOf": self, "engine.limitsOf": self, "limitCounter.count": self, "processStat": self, "vitals": self, "space": self, "storeOf": self, "usage.unlinked": self, "usage.nameless": self, "deletedAreas": self, "cgroupsOf": self, "engine.buildGroup": self,
 	"open": checked, "runFolder.dial": checked,

@@ -29,10 +29,11 @@ type ignored struct {
 	attributes, targets objects // to be read
 }
 
-// Bounds of what is read for it: files of attributes, links, and bytes of all of them.
+// Bounds of what is read for it: files of attributes, links, and bytes of all of them; and of how many of a kind are held.
 const (
 	maxAttributes   = 100
 	maxIgnoredBytes = 4 << 20
+	maxIgnored      = 1000
 )
 
 // modeSubmodule is the mode of a submodule.
@@ -59,18 +60,24 @@ func (i *ignored) see(name string, f file) {
 	folder = strings.TrimSuffix(folder, "/")
 	switch {
 	case f.mode == modeSubmodule:
-		i.submodules = append(i.submodules, name)
+		i.submodules = held(i.submodules, name)
 	case f.mode == modeLink:
 		i.targets.add(name, f.object, maxLinks)
 	case base == ".gitattributes":
 		i.attributes.add(name, f.object, maxAttributes)
 	case name == ".gitconfig", name == ".lfsconfig":
-		i.configs = append(i.configs, name)
+		i.configs = held(i.configs, name)
 	case slices.Contains([]string{".githooks", ".git-hooks", ".husky", "hooks"}, path.Base(folder)) && slices.Contains(hookNames, base):
-		if !slices.Contains(i.hooks, folder) {
-			i.hooks = append(i.hooks, folder)
-		}
+		i.hooks = held(i.hooks, folder)
 	}
+}
+
+// held adds a name that is not there yet, while there is room.
+func held(all []string, name string) []string {
+	if len(all) >= maxIgnored || slices.Contains(all, name) {
+		return all
+	}
+	return append(all, name)
 }
 
 // read reads in the mirror where links lead and what attributes name. What is beyond the bounds is left out: git obeys none
@@ -109,9 +116,9 @@ func (i *ignored) attribute(lines []byte) {
 			switch {
 			case !ok:
 			case name == "lfs":
-				i.lfs = append(i.lfs, fields[0])
-			case !slices.Contains(i.filters, name):
-				i.filters = append(i.filters, name)
+				i.lfs = held(i.lfs, fields[0])
+			default:
+				i.filters = held(i.filters, name)
 			}
 		}
 	}
@@ -197,7 +204,11 @@ func quotedNames(all []string) []string {
 	var names []string
 	for n, name := range all {
 		if n == maxNamed {
-			return append(names, fmt.Sprintf("and %d more", len(all)-maxNamed))
+			more := "and %d more"
+			if len(all) == maxIgnored {
+				more = "and at least %d more"
+			}
+			return append(names, fmt.Sprintf(more, len(all)-maxNamed))
 		}
 		if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.Contains(name, ",") {
 			name = quoted

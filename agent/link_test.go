@@ -30,7 +30,7 @@ func TestANodeSaysWhoItIsAndThatItLives(t *testing.T) {
 	n.stop()
 	hello := g.hellos[len(g.hellos)-1]
 	if hello.Node != "node-1" || hello.Version != "test" || hello.Slots != 2 || hello.Workspace != "process" ||
-		fmt.Sprint(hello.Agents, hello.Protocols, hello.Mirrors) != "[claude demo] [2 1] [42]" {
+		fmt.Sprint(hello.Agents, hello.Protocols, hello.Mirrors) != "[claude demo] [3 2 1] [42]" {
 		t.Errorf("it said %+v", hello)
 	}
 	if b := g.beats[0]; b.MemFree == 0 || b.DiskFree == 0 || b.Running == nil {

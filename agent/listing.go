@@ -27,8 +27,11 @@ const (
 	listWithin    = 2 * time.Minute
 )
 
-// errTooManyFiles: a tree is beyond the bounds.
-var errTooManyFiles = errors.New("too many files")
+// A tree is beyond the bounds.
+var (
+	errTooManyFiles = errors.New("too many files")
+	errTooLarge     = errors.New("the files take too much")
+)
 
 // entry is something in a commit's tree.
 type entry struct {
@@ -57,11 +60,10 @@ func (g git) list(ctx context.Context, repository, commit string, args []string,
 	g.memory = cmp.Or(g.memory, maxTreeMemory)
 	l := &listing{each: each}
 	err := g.runTo(limited, repository, nil, nil, l, append(append([]string{"ls-tree", "-r", "-t", "-z", "--full-tree"}, args...), commit)...)
-	var failed *commandError
 	switch {
 	case l.err != nil:
 		return l.err
-	case errors.As(err, &failed) && strings.Contains(strings.ToLower(failed.words), "out of memory"):
+	case outOfMemory(err):
 		return fmt.Errorf("%w: %w", errTooManyFiles, err)
 	case err != nil:
 		return err
@@ -119,7 +121,7 @@ func (l *listing) line(line string) error {
 		return errTooManyFiles
 	}
 	found := entry{file: file{mode: fields[0], object: fields[2]}, kind: fields[1], path: path}
-	if len(fields) == 4 && fields[3] != "-" {
+	if len(fields) == 4 && fields[3] != "-" && fields[3] != "BAD" { // BAD: it is missing, which a checkout will say
 		size, err := strconv.ParseInt(fields[3], 10, 64)
 		if err != nil {
 			return fmt.Errorf("git ls-tree said %.100q", line)

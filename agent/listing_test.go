@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -110,7 +111,73 @@ func TestACountThatTakesTooLongEndsAsTooManyFiles(t *testing.T) {
 	defer cancel()
 	err := git{home: t.TempDir()}.files(limited, u.dir, "main", func(string, file) error { return nil })
 	var given gaveUpError
-	if !errors.As(surveyed(err, start(g, "t", 1, "x")), &given) {
+	if !errors.As((&mirrors{}).surveyed(err, start(g, "t", 1, "x")), &given) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A megabyte that is named a hundred times over is a hundred once it is checked out.
+func TestABranchWhoseFilesTakeMoreThanAWorkspaceMayIsRefusedBeforeItIsCheckedOut(t *testing.T) {
+	t.Parallel()
+	g := newTestGateway(t)
+	u := pull(t, g, map[string]string{"x": "x"}, map[string]string{"x": "x"})
+	blob := madeOf(t, u.dir, "blob", make([]byte, 1<<20))
+	var entries []byte
+	for i := range 100 {
+		entries = append(entries, inTree(t, "100644", fmt.Sprintf("f%02d", i), blob)...)
+	}
+	commit := gitIn(t, u.dir, "commit-tree", "-m", "large", madeOf(t, u.dir, "tree", entries))
+	gitIn(t, u.dir, "update-ref", "refs/heads/fix", commit)
+	for _, rewrite := range []bool{false, true} {
+		s := start(g, "tlarge", 1, "mend it")
+		s.Branch, s.Rewrite = "fix", rewrite
+		m, _ := testRooms(t, t.TempDir())
+		m.largest = 99 << 20
+		_, err := m.fetch(t.Context(), s, fetchToken)
+		var given gaveUpError
+		if !errors.As(err, &given) || !strings.Contains(given.Error(), "take more than 99 MiB") {
+			t.Errorf("rewrite %v: got %v", rewrite, err)
+		}
+		m.largest = 101 << 20
+		from, err := m.fetch(t.Context(), s, fetchToken)
+		if err != nil {
+			t.Fatalf("with room, rewrite %v: %v", rewrite, err)
+		}
+		from.giveBack()
+	}
+}
+
+func TestARepositoryThatTakesTooMuchMemoryToFetchIsRefusedAndItsMirrorStays(t *testing.T) {
+	t.Parallel()
+	g := newTestGateway(t)
+	u := pull(t, g, map[string]string{"x": "x"}, map[string]string{"x": "x"})
+	s := start(g, "tlarge", 1, "mend it")
+	s.Branch = "fix"
+	m, _ := testRooms(t, t.TempDir())
+	from, err := m.fetch(t.Context(), s, fetchToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from.giveBack()
+	was, err := os.Stat(filepath.Join(from.mirror, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := madeOf(t, u.dir, "tree", inTree(t, "100644", "large", madeOf(t, u.dir, "blob", make([]byte, 60<<20))))
+	gitIn(t, u.dir, "update-ref", "refs/heads/fix", gitIn(t, u.dir, "commit-tree", "-m", "large", folder))
+	m.git.memory = 40 << 20
+	_, err = m.fetch(t.Context(), s, fetchToken)
+	var given gaveUpError
+	if !errors.As(err, &given) || !strings.Contains(given.Error(), "cannot take in") {
+		t.Errorf("in 40 MB: %v", err)
+	}
+	if is, err := os.Stat(filepath.Join(from.mirror, "config")); err != nil || !os.SameFile(was, is) {
+		t.Errorf("the mirror was taken for damaged: %v", err)
+	}
+	m.git.memory = 0
+	from, err = m.fetch(t.Context(), s, fetchToken)
+	if err != nil {
+		t.Fatalf("in memory enough: %v", err)
+	}
+	from.giveBack()
 }

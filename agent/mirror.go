@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,6 +37,7 @@ type mirrors struct {
 	tips    tips
 
 	leastReady int64 // bytes; 0 for minReady
+	largest    int64 // bytes that the files of a branch may take; 0 for defaultDisk
 }
 
 // heads are the commits that a workspace is made from: branch if the server has it, base otherwise. Either may be empty.
@@ -83,6 +85,9 @@ func (m *mirrors) fetch(ctx context.Context, s wire.Start, token string) (heads,
 
 func (m *mirrors) fetchInto(ctx context.Context, s wire.Start, token string) (heads, error) {
 	path := m.path(s.Repository)
+	if err := m.breakLocks(s.Repository); err != nil {
+		return heads{}, err
+	}
 	if err := m.create(ctx, path); err != nil {
 		return heads{}, err
 	}
@@ -194,7 +199,10 @@ func (m *mirrors) update(ctx context.Context, path string, config gitConfig, tok
 	if len(lacking) == 0 {
 		return nil
 	}
-	if _, err := m.persist(ctx, path, config, token, args...); err != nil {
+	if _, err := m.persist(ctx, path, config, token, args...); outOfMemory(err) {
+		return gaveUpError(fmt.Sprintf("The repository %s holds something that git cannot take in within %s of memory, or 1 GB at once: SAM does not fetch it. Ask on a branch without it.",
+			s.FullName, size(maxFetchMemory)))
+	} else if err != nil {
 		return fmt.Errorf("fetch %s: %w", s.FullName, err)
 	}
 	for _, ref := range lacking {
@@ -234,10 +242,16 @@ func (f *fetched) forget(mirror string) {
 	delete(f.mirrors, mirror)
 }
 
+// maxFetchMemory is how much the gits of a fetch may take, each, in bytes. A repository of ten million objects takes less than
+// half.
+const maxFetchMemory = 4 << 30
+
 // persist tries again after a short while, a few times, when a server did not answer in order.
 func (m *mirrors) persist(ctx context.Context, path string, config gitConfig, token string, args ...string) (out string, err error) {
+	git := m.git
+	git.memory = cmp.Or(git.memory, maxFetchMemory)
 	err = retry(ctx, []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, passes, func() error {
-		out, err = m.git.run(ctx, path, config, token, args...)
+		out, err = git.run(ctx, path, config, token, args...)
 		return err
 	})
 	return out, err

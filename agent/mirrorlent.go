@@ -43,7 +43,7 @@ func (l *lent) count(repository int64) int {
 // network's, nor that the disk is full. A power cut can leave an object half written.
 func (*mirrors) damaged(err error) bool {
 	var failed *commandError
-	if !errors.As(err, &failed) || passing(failed.words) {
+	if !errors.As(err, &failed) || passing(failed.words) || outOfMemory(err) {
 		return false
 	}
 	for _, word := range []string{

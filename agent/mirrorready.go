@@ -25,13 +25,15 @@ const (
 	readyEach = 24 * time.Hour
 )
 
-// readyFile is in a mirror, and names the commit that it was made ready for, and then its packs of that kind, the newest last.
-// There is none for a commit with too little or too much in it. Its time is when that was found out.
+// readyFile is in a mirror, and names the commit that it was made ready for. Its time is when that was.
 const readyFile = "ready"
+
+// readyPrefix begins the names of packs of that kind, and no other's, so that one of which nothing could be noted is known.
+const readyPrefix = "ready-"
 
 type ready struct {
 	commit string
-	packs  []string
+	packs  []string // without their suffixes; none for a commit with too little or too much in it
 	at     time.Time
 }
 
@@ -93,17 +95,11 @@ func (m *mirrors) makeOneReady(ctx context.Context, repository int64, now time.T
 		return err
 	}
 	defer unlock()
-	made, err := m.ready(repository)
-	if err != nil {
-		return err
-	}
-	made.commit = commit
 	if pack != "" {
-		made.packs = append(made.packs, pack)
 		zerolog.Ctx(ctx).Info().Int64("repository", repository).Str("commit", commit).Dur("took", time.Since(began)).
 			Msg("the mirror is made ready for workspaces")
 	}
-	return m.noteReady(repository, made)
+	return m.noteReady(repository, commit)
 }
 
 // readyDue is the commit that a mirror is to be made ready for, empty for none. Until back is called the mirror is lent: nothing
@@ -159,38 +155,39 @@ func (m *mirrors) packReady(ctx context.Context, mirror, commit string) (pack st
 	}
 	// One thread, for agents work beside it.
 	name, err := m.git.runFrom(ctx, mirror, gitConfig{{"pack.threads", "1"}}, objects,
-		"pack-objects", "--quiet", "--window=0", "--no-reuse-delta", "--no-reuse-object", "--compression=0", filepath.Join(mirror, "objects", "pack", "pack"))
+		"pack-objects", "--quiet", "--window=0", "--no-reuse-delta", "--no-reuse-object", "--compression=0", filepath.Join(mirror, "objects", "pack", strings.TrimSuffix(readyPrefix, "-")))
 	return strings.TrimSpace(name), err
 }
 
-// ready reads what is noted of a mirror. The caller holds its lock.
-func (m *mirrors) ready(repository int64) (ready, error) {
-	file, err := os.Open(filepath.Join(m.path(repository), readyFile))
+// ready reads what is noted of a mirror, and looks for its packs of that kind. The caller holds its lock.
+func (m *mirrors) ready(repository int64) (is ready, err error) {
+	packs, err := os.ReadDir(filepath.Join(m.path(repository), "objects", "pack"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return ready{}, fmt.Errorf("look at what a mirror is ready for: %w", err)
+	}
+	for _, pack := range packs {
+		if name, ok := strings.CutSuffix(pack.Name(), ".pack"); ok && strings.HasPrefix(name, readyPrefix) {
+			is.packs = append(is.packs, name)
+		}
+	}
+	note := filepath.Join(m.path(repository), readyFile)
+	info, err := os.Stat(note)
 	if errors.Is(err, os.ErrNotExist) {
-		return ready{}, nil
+		return is, nil
 	}
-	if err != nil {
-		return ready{}, fmt.Errorf("look at what a mirror is ready for: %w", err)
-	}
-	defer file.Close()
-	var content bytes.Buffer
-	info, err := file.Stat()
+	var content []byte
 	if err == nil {
-		_, err = content.ReadFrom(file)
+		content, err = os.ReadFile(note)
 	}
 	if err != nil {
 		return ready{}, fmt.Errorf("look at what a mirror is ready for: %w", err)
 	}
-	noted := ready{at: info.ModTime()}
-	if fields := strings.Fields(content.String()); len(fields) > 0 {
-		noted.commit, noted.packs = fields[0], fields[1:]
-	}
-	return noted, nil
+	is.commit, is.at = strings.TrimSpace(string(content)), info.ModTime()
+	return is, nil
 }
 
-func (m *mirrors) noteReady(repository int64, is ready) error {
-	content := strings.Join(append([]string{is.commit}, is.packs...), "\n") + "\n"
-	if err := os.WriteFile(filepath.Join(m.path(repository), readyFile), []byte(content), 0o600); err != nil {
+func (m *mirrors) noteReady(repository int64, commit string) error {
+	if err := os.WriteFile(filepath.Join(m.path(repository), readyFile), []byte(commit+"\n"), 0o600); err != nil {
 		return fmt.Errorf("note what a mirror is ready for: %w", err)
 	}
 	return nil
@@ -198,22 +195,8 @@ func (m *mirrors) noteReady(repository int64, is ready) error {
 
 // unready removes the packs that a mirror was made ready with. The caller holds its lock, and nobody borrows that runs.
 func (m *mirrors) unready(repository int64) error {
-	was, err := m.ready(repository)
-	if err != nil {
-		return err
-	}
-	path := m.path(repository)
-	for _, pack := range was.packs {
-		if !safeName(pack) {
-			continue // it was not written whole
-		}
-		for _, suffix := range []string{".idx", ".rev", ".pack"} { // without its index a pack is none
-			if gone := os.Remove(filepath.Join(path, "objects", "pack", "pack-"+pack+suffix)); !errors.Is(gone, os.ErrNotExist) {
-				err = errors.Join(err, gone)
-			}
-		}
-	}
-	if gone := os.Remove(filepath.Join(path, readyFile)); err == nil && !errors.Is(gone, os.ErrNotExist) {
+	err := m.removeFiles(repository, []string{"objects/pack"}, func(name string) bool { return strings.HasPrefix(name, readyPrefix) })
+	if gone := os.Remove(filepath.Join(m.path(repository), readyFile)); err == nil && !errors.Is(gone, os.ErrNotExist) {
 		err = gone
 	}
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 // packsOf are the names of a mirror's packs.
 func packsOf(t *testing.T, mirror string) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(mirror, "objects", "pack", "pack-*.pack"))
+	found, err := filepath.Glob(filepath.Join(mirror, "objects", "pack", "*.pack"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, path := range found {
-		found[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "pack-"), ".pack")
+		found[i] = strings.TrimSuffix(filepath.Base(path), ".pack")
 	}
 	return found
 }
@@ -59,7 +59,7 @@ func TestAMirrorIsMadeReadyForTheBaseBranchAtMostOnceADayAndNothingIsTakenWhileI
 	alone := filepath.Join(t.TempDir(), "alone.git")
 	gitIn(t, dir, "init", "--quiet", "--bare", "--template=", alone)
 	for _, suffix := range []string{".pack", ".idx"} {
-		name := "objects/pack/pack-" + first.packs[0] + suffix
+		name := "objects/pack/" + first.packs[0] + suffix
 		content, err := os.ReadFile(filepath.Join(from.mirror, name))
 		if err != nil {
 			t.Fatal(err)

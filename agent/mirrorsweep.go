@@ -42,6 +42,9 @@ func (m *mirrors) sweepOne(ctx context.Context, repository int64, borrowed func(
 	if m.lent.count(repository) > 0 {
 		return nil
 	}
+	if err := m.halfWritten(repository); err != nil {
+		return err
+	}
 	if short() {
 		if err := m.unready(repository); err != nil {
 			return err

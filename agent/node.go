@@ -129,7 +129,7 @@ func New(o Options) (*Node, error) {
 	n := &Node{
 		options: o,
 		gateway: gateway,
-		mirrors: &mirrors{dir: folder("mirrors"), git: outside},
+		mirrors: &mirrors{dir: folder("mirrors"), git: outside, largest: o.Disk},
 		workspaces: &workspaces{
 			dir: folder("workspaces"), runs: folder("run"), agents: o.Agents, sam: o.Executable,
 			git: outside, gateway: gateway, kind: KindProcess,

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
+
 	"strings"
 
 	"sam/agent/wire"
@@ -35,7 +34,7 @@ const (
 func (m *mirrors) survey(ctx context.Context, s wire.Start, from heads) (plan restoration, aside *ignored, err error) {
 	aside = &ignored{}
 	if s.Rewrite || from.branch == "" || s.Branch == s.Base || from.branch == from.base {
-		err = m.git.files(ctx, from.mirror, cmp.Or(from.branch, from.base), func(name string, f file) error {
+		err = m.taken(ctx, from.mirror, cmp.Or(from.branch, from.base), func(name string, f file) error {
 			aside.see(name, f)
 			return nil
 		})
@@ -45,7 +44,21 @@ func (m *mirrors) survey(ctx context.Context, s wire.Start, from heads) (plan re
 	if err == nil {
 		err = aside.read(ctx, m.git, from.mirror)
 	}
-	return plan, aside, surveyed(err, s)
+	return plan, aside, m.surveyed(err, s)
+}
+
+// taken calls each for every file of what is going to be checked out, as long as they fit into a workspace.
+func (m *mirrors) taken(ctx context.Context, mirror, commit string, each func(string, file) error) error {
+	left := cmp.Or(m.largest, defaultDisk)
+	return m.git.list(ctx, mirror, commit, []string{"--long"}, func(e entry) error {
+		if e.kind == "tree" {
+			return nil
+		}
+		if left -= e.size; left < 0 {
+			return errTooLarge
+		}
+		return each(e.path, e.file)
+	})
 }
 
 // compare lists both branches, and holds of them only what is restored.
@@ -68,7 +81,7 @@ func (m *mirrors) compare(ctx context.Context, from heads, aside *ignored) (rest
 		folders[parentOf(name, more)] = false
 	}
 	branch := map[string]file{}
-	err = m.git.files(ctx, from.mirror, from.branch, func(name string, f file) error {
+	err = m.taken(ctx, from.mirror, from.branch, func(name string, f file) error {
 		aside.see(name, f)
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if _, wanted := folders[dir]; wanted {
@@ -115,13 +128,16 @@ func parentOf(name string, more map[string]bool) string {
 }
 
 // surveyed words what keeps a tree from being checked out.
-func surveyed(err error, s wire.Start) error {
+func (m *mirrors) surveyed(err error, s wire.Start) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errTooManyFiles):
 		return gaveUpError(fmt.Sprintf("The repository %s has more than %d files and folders on the branch, more than %d of those that agents obey by themselves, one whose path is longer than %d bytes, or folders that cannot be listed within %d MB of memory and %s: SAM does not check that out. Ask on a branch with fewer.",
 			s.FullName, maxTreeFiles, maxRestored, maxTreePath, maxTreeMemory>>20, listWithin))
+	case errors.Is(err, errTooLarge):
+		return gaveUpError(fmt.Sprintf("The files on the branch of %s take more than %s, which is all of the disk that a workspace may take (`disk` in the node's configuration): SAM does not check that out. "+
+			"Ask on a branch with less, or have the limit raised.", s.FullName, size(cmp.Or(m.largest, defaultDisk))))
 	}
 	return fmt.Errorf("look at the files of %s: %w", s.FullName, err)
 }
@@ -144,74 +160,6 @@ func differing(base, branch map[string]file, folders, more map[string]bool) rest
 		}
 	}
 	return plan
-}
-
-// followed is where the links lead that base has among what is restored, and those on the way.
-func (m *mirrors) followed(ctx context.Context, mirror string, links map[string]string) (map[string]bool, error) {
-	if len(links) == 0 {
-		return nil, nil
-	}
-	targets, err := m.git.targets(ctx, mirror, links)
-	if err != nil {
-		return nil, err
-	}
-	more := map[string]bool{}
-	for before := -1; before < len(more) && len(more) < maxLinks; {
-		before = len(more)
-		for link, target := range targets {
-			follow(link, target, more)
-		}
-	}
-	return more, nil
-}
-
-// follow adds where a link leads, when it is restored itself, or is a folder on the way to something that is. A link that is
-// only on the way is false in more: what else lies behind it is the branch's own.
-func follow(link, target string, more map[string]bool) {
-	to, ok := linked(link, target)
-	if !ok {
-		return
-	}
-	if whole, known := more[link]; (whole || !known) && restoredAt(link, more) > 0 {
-		more[to] = true
-	}
-	for through, whole := range maps.Clone(more) {
-		if rest, ok := strings.CutPrefix(through, link+"/"); ok {
-			add(more, link, false)
-			add(more, path.Join(to, rest), whole)
-		}
-	}
-}
-
-func add(more map[string]bool, name string, whole bool) { more[name] = more[name] || whole }
-
-// targets reads where symbolic links lead, by their objects.
-func (g git) targets(ctx context.Context, repository string, links map[string]string) (map[string]string, error) {
-	names := slices.Sorted(maps.Keys(links))
-	var asked, out bytes.Buffer
-	for _, name := range names {
-		asked.WriteString(links[name] + "\n")
-	}
-	if err := g.runTo(ctx, repository, nil, &asked, &out, "cat-file", "--batch"); err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	for _, name := range names { // each is "<object> blob <size>\n<content>\n"
-		head, err := out.ReadString('\n')
-		fields := strings.Fields(head)
-		if err != nil || len(fields) != 3 {
-			return nil, fmt.Errorf("git cat-file said %.100q", head)
-		}
-		size, err := strconv.Atoi(fields[2])
-		if err != nil || size < 0 || size >= out.Len() {
-			return nil, fmt.Errorf("git cat-file said %.100q", head)
-		}
-		content := out.Next(size + 1)[:size]
-		if size <= maxTreePath {
-			found[name] = string(content)
-		}
-	}
-	return found, nil
 }
 
 // notice tells the person what was restored. Names are a repository's, so they are quoted where they hold anything odd.

@@ -123,7 +123,7 @@ func TestAMachineCallsHomeWithItsTokenOnceAndWithItsKeyFromThenOn(t *testing.T) 
 	if err := os.WriteFile(filepath.Join(dir, "node.key"), []byte("half a key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := agent.New(agent.Options{Gateway: server.URL, Name: "sam-1", Dir: dir}); err == nil || !strings.Contains(err.Error(), "is damaged") {
+	if _, err := agent.New(agent.Options{Gateway: server.URL, Name: "sam-1", Bootstrap: filepath.Join(dir, "bootstrap"), Dir: dir}); err == nil || !strings.Contains(err.Error(), "is damaged") {
 		t.Errorf("with half a key: %v", err)
 	}
 }

@@ -61,10 +61,10 @@ func TestAMachineIsClosedBeforeAnythingElseAndTheNodeStartsLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"nft -f -", "mkswap " + root + "/var/lib/sam-swap", "swapon " + root + "/var/lib/sam-swap",
-		"mkfs.xfs -q -m crc=1,reflink=1,rmapbt=0 " + root + "/var/lib/sam-disk.xfs",
+		"nft -f -", "mkswap " + root + "/var/lib/sam-swap.new", "swapon " + root + "/var/lib/sam-swap",
+		"mkfs.xfs -q -m crc=1,reflink=1,rmapbt=0 " + root + "/var/lib/sam-disk.xfs.new",
 		"mount -o loop,noatime,nodev,nosuid,prjquota " + root + "/var/lib/sam-disk.xfs " + root + "/var/lib/sam",
-		"systemctl restart docker.service", "systemctl restart systemd-journald.service",
+		"systemctl restart --no-block docker.service", "systemctl restart systemd-journald.service",
 		"systemctl daemon-reload", "systemctl enable sam-boot.service sam-node.service", "systemctl start --no-block sam-node.service",
 		"systemctl start --no-block apt-daily.timer apt-daily-upgrade.timer",
 	}
@@ -123,6 +123,63 @@ func TestASecondBootMakesNothingTwiceAndBringsNoTokenBack(t *testing.T) {
 	}
 	if second.exists(bootstrapFile) {
 		t.Error("the token that was used is back")
+	}
+}
+
+func TestAMachineThatWasCutOffWithinABootMakesWhatItHadHalfMadeAnew(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	first := record(root)
+	runs := first.Run
+	cut := func(name string) { // the machine is gone: nothing is tidied
+		first.Run = func(ctx context.Context, stdin, ran string, args ...string) error {
+			if ran == name {
+				panic(name)
+			}
+			return runs(ctx, stdin, ran, args...)
+		}
+		defer func() {
+			if broke := recover(); broke != name {
+				t.Errorf("it was cut off at %v, not at %s", broke, name)
+			}
+		}()
+		_, err := first.Boot(t.Context(), order, time.Now())
+		t.Errorf("it was not cut off at %s: %v", name, err)
+	}
+	cut("mkswap")
+	cut("mkfs.xfs")
+	second := record(root)
+	if _, err := second.Boot(t.Context(), order, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"mkfs.xfs", "mount"} {
+		if !slices.ContainsFunc(second.ran, func(ran string) bool { return strings.HasPrefix(ran, name+" ") }) {
+			t.Errorf("%s was not run again: %v", name, second.ran)
+		}
+	}
+	for _, name := range []string{swapFile, diskFile} {
+		if second.exists(name+".new") || !second.exists(name) {
+			t.Errorf("%s is not made whole", name)
+		}
+	}
+}
+
+// Docker's unit waits for sam-boot's: who waits for Docker there waits for ever.
+func TestABootWaitsForNoUnitThatWaitsForIt(t *testing.T) {
+	t.Parallel()
+	m := record(t.TempDir())
+	if _, err := m.Boot(t.Context(), order, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(bootUnit) {
+		waiting, ok := strings.CutPrefix(strings.TrimSpace(line), "Before=")
+		for _, unit := range strings.Fields(waiting) {
+			for _, ran := range m.ran {
+				if words := strings.Fields(ran); ok && words[0] == "systemctl" && slices.Contains(words, unit) && words[1] != "enable" && !slices.Contains(words, "--no-block") {
+					t.Errorf("%s is waited for: %s", unit, ran)
+				}
+			}
+		}
 	}
 }
 

@@ -18,11 +18,8 @@ const (
 func (m *Machine) swap(ctx context.Context, _ Order) (string, error) {
 	size := min(mostSwap, m.Memory)
 	if !m.exists(swapFile) {
-		if err := m.file(swapFile, size, true); err != nil {
+		if err := m.file(swapFile, size, true, func(path string) error { return m.Run(ctx, "", "mkswap", path) }); err != nil {
 			return "", err
-		}
-		if err := m.Run(ctx, "", "mkswap", m.path(swapFile)); err != nil {
-			return "", errors.Join(err, os.Remove(m.path(swapFile)))
 		}
 	}
 	if used, err := m.inUse(swapFile); err != nil || used {
@@ -52,12 +49,12 @@ func (m *Machine) disk(ctx context.Context, _ Order) (string, error) {
 		if size < leastDisk {
 			return "", fmt.Errorf("only %.1f GiB are free: workspaces are watched instead of being held to a quota", float64(free)/(1<<30))
 		}
-		if err := m.file(diskFile, size, false); err != nil {
-			return "", err
-		}
 		// Fewer, larger groups and no reverse map: a file of tens of GiB is made in well under a second.
-		if err := m.Run(ctx, "", "mkfs.xfs", "-q", "-m", "crc=1,reflink=1,rmapbt=0", m.path(diskFile)); err != nil {
-			return "", errors.Join(err, os.Remove(m.path(diskFile)))
+		format := func(path string) error {
+			return m.Run(ctx, "", "mkfs.xfs", "-q", "-m", "crc=1,reflink=1,rmapbt=0", path)
+		}
+		if err := m.file(diskFile, size, false, format); err != nil {
+			return "", err
 		}
 	}
 	mount := func(options string) error {
@@ -72,12 +69,14 @@ func (m *Machine) disk(ctx context.Context, _ Order) (string, error) {
 	return "XFS with project quotas", nil
 }
 
-// file makes one of a size, for root alone; whole, or with holes.
-func (m *Machine) file(name string, size int64, whole bool) error {
-	if err := os.MkdirAll(filepath.Dir(m.path(name)), 0o755); err != nil { //nolint:gosec // a folder of the system
+// file makes one of a size, for root alone; whole, or with holes. It has its name only once it is formatted: one that a machine
+// was cut off from making would be taken for good at each boot from then on.
+func (m *Machine) file(name string, size int64, whole bool, format func(path string) error) error {
+	path := m.path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the system
 		return fmt.Errorf("make /%s: %w", name, err)
 	}
-	file, err := os.OpenFile(m.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("make /%s: %w", name, err)
 	}
@@ -86,8 +85,17 @@ func (m *Machine) file(name string, size int64, whole bool) error {
 	} else {
 		err = file.Truncate(size)
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(fmt.Errorf("make /%s of %d bytes: %w", name, size, err), os.Remove(m.path(name)))
+	if err == nil {
+		err = format(path + ".new")
+	}
+	if err == nil {
+		err = file.Sync() // what was formatted, before its name
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("make /%s of %d bytes: %w", name, size, err), os.Remove(path+".new"))
 	}
 	return nil
 }

@@ -60,7 +60,9 @@ func (m *Machine) engine(ctx context.Context, _ Order) (string, error) {
 	if err := m.write(dockerFile, string(said)+"\n", 0o644); err != nil {
 		return "", err
 	}
-	return "", m.Run(ctx, "", "systemctl", "restart", "docker.service")
+	// Not waited for: after a restart of the machine Docker itself waits for whoever runs this, as the unit below says, and the node
+	// waits for Docker.
+	return "", m.Run(ctx, "", "systemctl", "restart", "--no-block", "docker.service")
 }
 
 func (m *Machine) journal(ctx context.Context, _ Order) (string, error) {

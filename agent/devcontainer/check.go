@@ -184,6 +184,10 @@ func (c *checker) environment(property string, raw json.RawMessage) map[string]s
 			c.mistyped(property+"."+keepShort(name), "named with letters, digits and underscores")
 			continue
 		}
+		if strings.HasPrefix(name, "GIT_") {
+			c.refuse(property+"."+name, "git's own variables are SAM's to set: with another, what the agent did could not be found. Configure git in a lifecycle command")
+			continue
+		}
 		if value, ok := c.text(property+"."+name, said[name]); ok {
 			found[name] = value
 		}

@@ -139,6 +139,19 @@ func TestEachPropertyThatReachesBeyondTheContainerIsLeftOutAndSaid(t *testing.T)
 	}
 }
 
+func TestGitsOwnVariablesAreNotARepositorysToSet(t *testing.T) {
+	t.Parallel()
+	for _, one := range []string{`"remoteEnv": {"GIT_DIR": "/elsewhere", "A": "b"}`, `"containerEnv": {"GIT_EXEC_PATH": "/elsewhere", "A": "b"}`} {
+		got, findings, err := checked(t, `{"image": "debian:12", `+one+`}`)
+		if err != nil || len(findings) != 1 || findings[0].Code != Refused || !strings.Contains(findings[0].Text, "git's own variables") {
+			t.Errorf("%s: %v, %v", one, findings, err)
+		}
+		if got.ContainerEnv["A"]+got.RemoteEnv["A"] != "b" || len(got.ContainerEnv)+len(got.RemoteEnv) != 1 {
+			t.Errorf("%s: it is %+v", one, got)
+		}
+	}
+}
+
 func TestTheNodesOwnVariablesAreGivenToNothing(t *testing.T) {
 	t.Parallel()
 	for _, one := range []string{

@@ -103,9 +103,27 @@ func logicalLines(text string) (found []string, escape byte, err error) {
 	return found, escape, nil
 }
 
+// What an engine takes for blanks and for letters is more than what is written as such. An instruction and its flags are read
+// where there is one way to read them.
+var (
+	keyword   = regexp.MustCompile(`^[A-Za-z]+$`)
+	plainFlag = regexp.MustCompile(`^--[A-Za-z-]+(=[!-~]*)?$`)
+)
+
+// flag is one without its quotes.
+func flag(said string) (string, error) {
+	if plain := unquoted(said); plainFlag.MatchString(plain) {
+		return plain, nil
+	}
+	return "", failedWhole("build.dockerfile", "A flag in the Dockerfile is not understood: %q. Write it as --name=value, in ASCII and with single blanks around it.", keepShort(said))
+}
+
 // instruction checks one and returns it as the engine shall read it.
 func (s *scan) instruction(line string) (string, error) {
 	word, rest := cutWord(line)
+	if !keyword.MatchString(word) {
+		return "", failedWhole("build.dockerfile", "A line of the Dockerfile begins with no instruction: %q. Write one in ASCII, with a blank after it.", keepShort(word))
+	}
 	switch strings.ToUpper(word) {
 	case "ARG":
 		if !s.from {
@@ -174,7 +192,11 @@ func (s *scan) stage(rest string) (string, error) {
 	var flags []string
 	words := strings.Fields(rest)
 	for len(words) > 0 && strings.HasPrefix(words[0], "--") {
-		flags, words = append(flags, words[0]), words[1:]
+		plain, err := flag(words[0])
+		if err != nil {
+			return "", err
+		}
+		flags, words = append(flags, plain), words[1:]
 	}
 	if len(words) != 1 && !(len(words) == 3 && strings.EqualFold(words[1], "as")) {
 		return "", failedWhole("build.dockerfile", "A FROM of the Dockerfile is not understood: %q. Write FROM IMAGE, or FROM IMAGE AS NAME.", keepShort(rest))
@@ -209,13 +231,17 @@ func (s *scan) need(image string) error {
 // that a build is given, from wherever the node can reach.
 func (s *scan) copies(word, rest string) error {
 	for strings.HasPrefix(rest, "--") {
-		var flag string
-		flag, rest = cutWord(rest)
-		from, ok := strings.CutPrefix(flag, "--from=")
-		if !ok {
+		var said string
+		said, rest = cutWord(rest)
+		plain, err := flag(said)
+		if err != nil {
+			return err
+		}
+		from, ok := strings.CutPrefix(strings.ToLower(plain), "--from=")
+		if !ok || word != "COPY" {
 			continue
 		}
-		from = unquoted(from)
+		from = plain[len(plain)-len(from):]
 		if _, err := strconv.Atoi(from); err == nil || slices.Contains(s.stages, strings.ToLower(from)) {
 			return nil
 		}
@@ -228,9 +254,10 @@ func (s *scan) copies(word, rest string) error {
 	if word == "COPY" {
 		return nil
 	}
-	var sources []string
-	if json.Unmarshal([]byte(rest), &sources) != nil {
-		sources = strings.Fields(rest)
+	sources := strings.Fields(rest)
+	var list []string
+	if json.NewDecoder(strings.NewReader(rest)).Decode(&list) == nil { // whatever stands behind it: some engines do not look
+		sources = append(sources, list...)
 	}
 	for _, source := range sources {
 		if mayBeAddress(unquoted(source)) {
@@ -249,6 +276,9 @@ func CheckTriggers(image string, triggers []string) error {
 			return refusedWhole("image", "The image %s cannot be built on, for its ONBUILD: %s", keepShort(image), err)
 		}
 	}
+	if len(s.out.Images) > 0 { // which the engine would fetch by itself, from wherever it is
+		return refusedWhole("image", "The image %s cannot be built on, for its ONBUILD copies from another image: %s. Name that image in a Dockerfile of the repository.", keepShort(image), keepShort(s.out.Images[0]))
+	}
 	return nil
 }
 
@@ -258,7 +288,7 @@ func mayBeAddress(source string) bool {
 	if strings.Contains(head, "://") || strings.HasPrefix(head, "git@") {
 		return true
 	}
-	return variables && (beginning("https://", head) || beginning("git@", head))
+	return variables && slices.ContainsFunc([]string{"https://", "http://", "git://", "ssh://", "git@"}, func(whole string) bool { return beginning(whole, head) })
 }
 
 // beginning reports whether a text that begins so may go on to be the whole.

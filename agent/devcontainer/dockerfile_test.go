@@ -67,6 +67,41 @@ func TestADockerfileMayNotFetchPastTheNetworkNorNameWhatIsAnothers(t *testing.T)
 	if err := CheckTriggers("x:1", []string{"ADD http://x /x"}); err == nil {
 		t.Error("a trigger that fetches is taken")
 	}
+	if err := CheckTriggers("x:1", []string{"COPY --from=example.com/y:1 /a /b"}); err == nil {
+		t.Error("a trigger that has an image fetched is taken")
+	}
+}
+
+// What an engine takes for a blank, a letter or a flag is more than what is written as such.
+func TestNoSpellingHidesAnInstructionFromWhatIsChecked(t *testing.T) {
+	t.Parallel()
+	for what, line := range map[string]string{
+		"a return for a blank":                    "ADD\rhttp://example.com/x /x",
+		"a letter that is another's lower case":   "ONBU\u0130LD ADD http://example.com/x /x",
+		"a return between flags":                  "COPY --chown=a\r--from=example.com/x:1 /a /b",
+		"a blank beyond ASCII between flags":      "COPY --chown=a\u00a0--from=example.com/x:1 /a /b",
+		"half a letter between flags":             "COPY --chown=a\xa0--from=example.com/x:1 /a /b",
+		"the half of an address in a variable":    "ENV X=//example.com/x\nADD http:$X /x",
+		"more of it":                              "ENV X=/example.com/x\nADD http:/$X /x",
+		"an escaped address in a list":            `ADD ["http\u003a\u002f\u002fexample.com/x", "/x"]`,
+		"the same with something behind the list": `ADD ["http\u003a\u002f\u002fexample.com/x", "/x"] #`,
+		"an address behind a flag of another's":   "ADD --from=0 http://example.com/x /x",
+		"a flag of FROM's that hides its image":   "FROM --platform=a\xa0example.com/x:1 debian:12",
+	} {
+		if read, err := parseDockerfile("FROM debian:12\n"+line+"\n", nil); err == nil {
+			t.Errorf("%s: taken as %q, with %v", what, read.Text, read.Images)
+		}
+	}
+	for _, spelt := range []string{`--fr"om"=example.com/x:1`, `--fr\om=example.com/x:1`, `--FROM=example.com/x:1`} { // seen, and fetched as any image
+		read, err := parseDockerfile("FROM debian:12\nCOPY "+spelt+" /a /b\n", nil)
+		if err != nil || !slices.Contains(read.Images, "example.com/x:1") {
+			t.Errorf("%s: %v, %v", spelt, read.Images, err)
+		}
+	}
+	good := "FROM --platform=linux/amd64 debian:12 AS one\nFROM debian:12\nCOPY --from=\"one\" --chown=$USER:$USER --chmod=0755 /a /b\nADD --chown=1:1 [\"a\", \"/b\"]\n"
+	if _, err := parseDockerfile(good, nil); err != nil {
+		t.Errorf("what is plain is refused: %v", err)
+	}
 }
 
 // packed are the names in a plan's archive, with what files hold.

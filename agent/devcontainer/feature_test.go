@@ -141,3 +141,16 @@ func many(n int) string {
 	}
 	return b.String()
 }
+
+func TestAnImagesUserIsNoLineOfADockerfile(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{
+		"": "root", "vscode": "vscode", "1000:1000": "1000:1000", "build$": "build$",
+		"x\nADD http://127.0.0.1/ /x": "root", "x\rADD": "root", "a b": "root", "$USER": "root", "x \\": "root",
+	} {
+		text := string(Layer("debian:12", nil, Users{Image: user}).Dockerfile.Text)
+		if !strings.HasSuffix(text, "\nUSER "+want+"\n") || strings.Contains(text, "ADD") {
+			t.Errorf("%q: %q", user, text)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,17 @@ type Users struct {
 	Container, ContainerHome string
 	Image                    string // the image's own, which it keeps; empty for root
 }
+
+// after is the user that an image has when features are installed. What an image calls its own can be any text, lines of a
+// Dockerfile too, and nobody has checked it.
+func (u Users) after() string {
+	if imageUser.MatchString(u.Image) {
+		return u.Image
+	}
+	return "root"
+}
+
+var imageUser = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
 
 // featureFolder is where an image has features while they are installed.
 const featureFolder = "/var/tmp/sam-features"
@@ -32,7 +44,7 @@ func Layer(base string, features []LoadedFeature, users Users) Plan {
 		text += fmt.Sprintf("COPY feature-%d %s\n", i, at)
 		text += "RUN cd " + at + " && chmod -R a+rX . && chmod 0755 install.sh && set -a && . ./" + optionsFile + " && set +a && ./install.sh\n"
 	}
-	text += "RUN rm -rf " + featureFolder + "\nUSER " + or(users.Image, "root") + "\n"
+	text += "RUN rm -rf " + featureFolder + "\nUSER " + users.after() + "\n"
 	return Plan{
 		Dockerfile: Dockerfile{Text: []byte(text), Images: []string{base}},
 		extra: func(ctx context.Context, archive *tar.Writer) error {

@@ -46,6 +46,12 @@ var (
 	nat64   = netip.MustParsePrefix("64:ff9b::/96") // a public IPv4 host as a node without IPv4 sees it (RFC 6052)
 )
 
+// unreachable is the advice on an address that no setting admits.
+const unreachable = "Such an address is never reached from a workspace."
+
+// never reports whether an address is one that is not dialled for an internal host either.
+func never(addr netip.Addr) bool { return forbidden(addr, nil, true) != "" }
+
 // forbidden says what an address is when it must not be dialled, "" when it may. own are the node's addresses with the
 // networks that they are on. For an internal host only what can never be a registry is forbidden.
 func forbidden(addr netip.Addr, own []netip.Prefix, internal bool) string {

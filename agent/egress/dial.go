@@ -101,8 +101,8 @@ func hidden(a admitted, addr netip.Addr, what string) *RefusedError {
 		why = "it is " + what
 	}
 	advice := "If it is a registry of your own, whoever runs the server can add " + allowance(a.target) + " to network.internal."
-	if a.internal {
-		advice = "Such an address is never reached from a workspace."
+	if a.internal || never(addr) {
+		advice = unreachable
 	}
 	return &RefusedError{a.target.String(), why, advice}
 }

@@ -67,6 +67,7 @@ func TestWhatIsNotAdmittedIsRefusedWithTheReasonAndTold(t *testing.T) {
 		{"registries", "10.0.0.6:443", ""},
 		{"registries", "10.0.0.5:443", "only hosts with a name"},
 		{"registries", "metadata.example:443", "never reached"},
+		{"registries", "169.254.169.254:80", "never reached"},
 		{"open", "other.example:443", ""},
 		{"open", "93.184.216.34:443", ""},
 		{"open", "other.example:22", "port 22"},

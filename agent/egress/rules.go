@@ -74,8 +74,8 @@ func (r Rules) admit(t Target) (admitted, *RefusedError) {
 	is := func(p Pattern) bool { return p.admits(t) }
 	switch {
 	case r.Policy != Registries && r.Policy != Open:
-		return admitted{}, &RefusedError{t.String(), "this server's network policy is brokers: workspaces reach their own repository and their model, and nothing else",
-			"Whoever runs the server can set network.policy."}
+		return admitted{}, &RefusedError{t.String(), "this task's network policy is brokers: it reaches its own repository and its model, and nothing else",
+			"The project may have chosen that in .github/sam.yml; else whoever runs the server can set network.policy."}
 	case slices.ContainsFunc(r.Internal, is):
 		return admitted{target: t, internal: true}, nil
 	case slices.ContainsFunc(r.Hosts, is):
@@ -89,11 +89,13 @@ func (r Rules) admit(t Target) (admitted, *RefusedError) {
 	case slices.ContainsFunc(r.Hosts, names) || slices.ContainsFunc(r.Internal, names) || r.Policy == Open:
 		refused.Why = fmt.Sprintf("port %d is not open to workspaces", t.Port)
 		refused.Advice = fmt.Sprintf("If the task needs it, whoever runs the server can add %s to network.allow.", t)
+	case t.addr.IsValid() && never(t.addr):
+		refused.Why, refused.Advice = "it is "+forbidden(t.addr, nil, true), unreachable
 	case t.addr.IsValid():
 		refused.Why = "it is an address, and only hosts with a name are admitted"
 		refused.Advice = "Ask for it by its name. Whoever runs the server can add an address of their own to network.internal."
 	default:
-		refused.Why = "the host is not listed, and this server's network policy admits listed ones only"
+		refused.Why = "the host is not listed, and this task's network policy admits listed ones only"
 		refused.Advice = fmt.Sprintf("If the task needs it, whoever runs the server can add %s to network.allow.", allowance(t))
 	}
 	return admitted{}, refused

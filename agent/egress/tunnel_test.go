@@ -170,10 +170,11 @@ func TestANameThatComesToMeanAnotherAddressGainsNothing(t *testing.T) {
 	if status, why := asked(t, dialing(t, address), tunnelTo("rebind.example:443")); status != http.StatusOK {
 		t.Fatal(status, why)
 	}
-	for _, what := range []string{"loopback", "link-local", "private"} {
+	// What no setting admits is not said to be admitted by one.
+	for _, row := range []struct{ what, advice string }{{"loopback", "network.internal"}, {"link-local", "never reached"}, {"private", "network.internal"}} {
 		status, why := asked(t, dialing(t, address), tunnelTo("rebind.example:443"))
-		if status != http.StatusForbidden || !strings.Contains(why, what) || !strings.Contains(why, "network.internal") {
-			t.Errorf("got %d %s, want %s", status, why, what)
+		if status != http.StatusForbidden || !strings.Contains(why, row.what) || !strings.Contains(why, row.advice) {
+			t.Errorf("got %d %s, want %s and %s", status, why, row.what, row.advice)
 		}
 	}
 	for _, to := range i.dialled() {

@@ -10,7 +10,7 @@ FROM golang:1.26-bookworm AS go
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-    git ca-certificates curl less ripgrep jq make patch procps python3-minimal unzip xz-utils \
+    git ca-certificates curl less ripgrep jq make patch procps python3 python3-pip python3-venv unzip xz-utils \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=go /usr/local/go /usr/local/go
 ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,14 +22,20 @@ type projectFiles struct {
 }
 
 func newProjectFiles(c config.Server, github *forge.Forge, secrets *vault) projectFiles {
-	return projectFiles{github: github, secrets: secrets, agents: slices.Concat([]string{c.Agent}, c.Agents), network: c.Network.Policy}
+	agents := []string{c.Agent}
+	for _, one := range c.Agents {
+		if !slices.Contains(agents, one) {
+			agents = append(agents, one)
+		}
+	}
+	return projectFiles{github: github, secrets: secrets, agents: agents, network: c.Network.Policy}
 }
 
 // Settings implements runner.Files.
 func (f projectFiles) Settings(ctx context.Context, p task.Project) (task.Settings, error) {
 	data, err := f.github.ProjectFile(ctx, p, config.RepositoryFile, config.MaxRepositoryFile)
 	if err != nil || len(data) == 0 {
-		return task.Settings{}, err
+		return task.Settings{}, unreadable(err)
 	}
 	r, err := config.ParseRepository(data)
 	if err == nil {
@@ -41,6 +48,14 @@ func (f projectFiles) Settings(ctx context.Context, p task.Project) (task.Settin
 		return task.Settings{}, err
 	}
 	return task.Settings{Environment: r.Environment, Agent: r.Agent, Network: r.Network, Devcontainer: r.Devcontainer}, nil
+}
+
+// unreadable adds to why the file was not even read what the person waits for, as bad does to what stands in it.
+func unreadable(err error) error {
+	if why := (task.SettingsError{}); errors.As(err, &why) {
+		return task.SettingsError{Reason: why.Reason + " This starts by itself when that is mended on the default branch."}
+	}
+	return err
 }
 
 // bad is what the person reads who can mend the file.
@@ -101,7 +116,9 @@ func (f projectFiles) there(ctx context.Context, p task.Project, r config.Reposi
 		if why == "" {
 			why = fmt.Sprintf("there is no such secret; the operator sets it with `sam secret set %s %s`", p.FullName(), name)
 		}
-		return bad(r.Wrong(entry(i), fmt.Sprintf("`%s`: %s", name, why)))
+		// The file may be right, and what is missing the operator's to do.
+		return task.SettingsError{Reason: fmt.Sprintf("%v. This starts by itself when that is done, or the name is no longer in the file on the default branch.",
+			r.Wrong(entry(i), fmt.Sprintf("`%s`: %s", name, why)))}
 	}
 	return nil
 }

@@ -249,7 +249,12 @@ func TestAServerWithAKeyThatOthersCanReadDoesNotStart(t *testing.T) {
 func TestAProjectAsksForNoMoreThanItsOperatorAllows(t *testing.T) {
 	s, keys := sealedStore(t)
 	put(t, s, keys, "API_TOKEN", "the first value")
-	f := projectFiles{secrets: newVault(s, keys, keyRing(t, keys)), agents: []string{"demo", "claude"}, network: "registries"}
+	c := config.Defaults()
+	c.Agent, c.Agents, c.Network.Policy = "demo", []string{"claude", "demo"}, "registries"
+	f := newProjectFiles(c, nil, newVault(s, keys, keyRing(t, keys)))
+	if !slices.Equal(f.agents, []string{"demo", "claude"}) {
+		t.Errorf("a project may choose from %v", f.agents)
+	}
 	p := task.Project{ID: 7, Account: 5, Owner: "harbour", Name: "quayside"}
 	check := func(f projectFiles, p task.Project, text string) error {
 		r, err := config.ParseRepository([]byte(text))
@@ -273,11 +278,17 @@ func TestAProjectAsksForNoMoreThanItsOperatorAllows(t *testing.T) {
 		"devcontainer: ../../etc\n":         "not the name of a folder",
 		"environment: [PATH]\n":             "line 1, column 15: `PATH` is reserved",
 		"environment: [lower]\n":            "`lower` is no name",
-		"environment:\n- API_TOKEN\n- NO\n": "line 3, column 3: `NO`: there is no such secret; the operator sets it with `sam secret set harbour/quayside NO`",
+		"environment:\n- API_TOKEN\n- NO\n": "line 3, column 3: `NO`: there is no such secret; the operator sets it with `sam secret set harbour/quayside NO`. This starts by itself when that is done",
 	} {
 		if err := check(f, p, text); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+	if err := unreadable(fmt.Errorf("read: %w", task.SettingsError{Reason: "It has 90000 bytes."})); err.Error() != "It has 90000 bytes. This starts by itself when that is mended on the default branch." {
+		t.Errorf("too large: %v", err)
+	}
+	if err := unreadable(context.Canceled); !errors.Is(err, context.Canceled) || unreadable(nil) != nil {
+		t.Errorf("another error: %v", err)
 	}
 	p.Account = 6
 	if err := check(f, p, "environment: [API_TOKEN]\n"); err == nil || !strings.Contains(err.Error(), "another account") {

@@ -76,6 +76,8 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		{"a refused host with a hostile name", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "host_refused", Subject: "<script>alert(1)</script>\u202egro.ipyp:443"},
 			Text: "<img src=x onerror=alert(1)>:443 was refused: its name is none. Ask for a host by its name, as host:port."}},
 		{"a notice without a subject", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "host_refused"}, Text: "More than 50 hosts were refused in this attempt. Those after them are not told."}},
+		{"an environment that failed", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "devcontainer_failed", Subject: "devcontainer.json"},
+			Text: "Build .devcontainer/Dockerfile: it ended with exit code 3.\n\nThe end of its log:\n\n```\nStep 3/3 : RUN make\n```\nAll is well. <b>\n\x1b[31mno such target\x1b[0m\n```\n\n\nThe work goes on in the node's default image."}},
 		{"a notice of a later release", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "disk_<b>full", Subject: "/workspace"}, Text: "The disk is full."}},
 		{"usage", task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-sonnet-4-5", Input: 1234, Output: 56, CacheRead: 51_200, MicroUSD: 61_200}}},
 		{"a good end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Done, Headline: "Limit uploads"}}},
@@ -111,6 +113,25 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 	}
 	if len(got) != len(wanted) {
 		t.Fatalf("%s has %d lines, want %d", golden, len(got), len(wanted))
+	}
+}
+
+func TestANoticeShowsTheEndOfWhatWasPrinted(t *testing.T) {
+	lines := strings.Repeat("Get:1 a package that was fetched\n", 600)
+	e := encoded(t, task.Event{Seq: 1, At: time.Unix(0, 0), Kind: task.Noticed, Notice: &task.Notice{Code: "devcontainer_failed", Subject: "postCreateCommand"},
+		Text: "It failed.\n\nIts last words:\n\n```\nthe first line\n" + lines + "the cause of it\n```\n\nMend it."})
+	r := rendering(t)
+	short := r.shown(t, e, false)
+	for _, want := range []string{"It failed. Its last words: Mend it.", "the cause of it", "Show all of it"} {
+		if !strings.Contains(short, want) {
+			t.Errorf("the page does not show %q:\n%s", want, short)
+		}
+	}
+	if strings.Contains(short, "the first line") || strings.Contains(short, "```") {
+		t.Errorf("the page shows the beginning, or the fence:\n%s", short)
+	}
+	if whole := r.view("t1", e, true); whole.Left != 0 || !strings.Contains(string(whole.HTML), "the first line") {
+		t.Errorf("the event's own page leaves something out: %d bytes, %s", whole.Left, whole.HTML)
 	}
 }
 

@@ -24,7 +24,7 @@ type eventView struct {
 	Kind   task.Kind
 	Known  bool
 	Full   bool          // all of it, whatever its size
-	HTML   template.HTML // of its text, or of what a step under way has printed
+	HTML   template.HTML // of its text, or of what the program has printed that a step or a notice is about
 	Words  string        // its text as one line
 	Tool   *toolView
 	Step   *task.Step
@@ -126,7 +126,15 @@ func (r *render) view(id task.ID, n task.Numbered, full bool) eventView {
 	case task.Retried:
 		v.Words = line(e.Text, 400)
 	case task.Noticed:
-		v.Words, v.Notice = line(e.Text, 600), notice(*e.Notice)
+		words, printed := noticed(e.Text)
+		v.Words, v.Notice = line(words, 600), notice(*e.Notice)
+		if !full {
+			text := rear(printed, inlineText)
+			v.Left, printed = len(printed)-len(text), text
+		}
+		if printed != "" {
+			v.HTML = r.terminal.html(printed)
+		}
 	case task.ToolStarted, task.ToolFinished:
 		v.Tool, v.Left = r.tool(*e.Tool, full)
 		v.Fate = "open"
@@ -193,6 +201,20 @@ func notice(n task.Notice) *noticeView {
 		title = strings.ReplaceAll(line(n.Code, 40), "_", " ")
 	}
 	return &noticeView{Title: title, Subject: line(n.Subject, 200)}
+}
+
+// noticed parts what a notice says from what a program printed: its end is what tells why it failed, and is to be
+// read line by line. A node's notice has that in a fence, whose end is the last one: what is printed may have some, too.
+func noticed(text string) (words, printed string) {
+	words, printed, fenced := strings.Cut(text, "\n```\n")
+	if !fenced {
+		return text, ""
+	}
+	after := ""
+	if end := strings.LastIndex(printed, "\n```"); end >= 0 {
+		printed, after = printed[:end], printed[end+len("\n```"):]
+	}
+	return words + after, printed
 }
 
 // maxIndent is how deep JSON nests that is still laid out: every level indents all that is in it.

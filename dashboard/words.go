@@ -105,6 +105,18 @@ func head(s string, n int) string {
 	return s[:n]
 }
 
+// rear is the end of s, of up to n bytes.
+func rear(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	s = s[len(s)-n:]
+	for s != "" && !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
+	return s
+}
+
 // name is what a task is called: the title of its issue, or else its request.
 func name(t task.Task) string {
 	if t.Title != "" {

@@ -89,7 +89,7 @@ func content(answer json.RawMessage, path string, most int) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	case file.GetSize() > most:
-		return nil, task.SettingsError{Reason: fmt.Sprintf("`%s` has %d bytes and may have %d.", path, file.GetSize(), most)}
+		return nil, task.SettingsError{Reason: fmt.Sprintf("`%s` has %d bytes and may have %d. Make it smaller.", path, file.GetSize(), most)}
 	}
 	text, err := file.GetContent()
 	if err != nil {

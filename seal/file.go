@@ -38,6 +38,9 @@ func Load(files []string, dir string) (Ring, error) {
 }
 
 func inFolder(dir string) ([]string, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file and not a folder of keys: name it in keys.files, or make a folder and run `sam keys new` with it", dir)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("look for keys: %w", err)

@@ -88,6 +88,15 @@ func TestAKeyFileThatCannotBeTrustedIsRefusedByName(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("a file for a folder", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "keys")
+		if _, _, err := seal.Create(path, noon); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := seal.Load(nil, path); err == nil || !strings.Contains(err.Error(), path+" is a file") || !strings.Contains(err.Error(), "keys.files") {
+			t.Errorf("%v", err)
+		}
+	})
 	for name, load := range map[string]func(string) (seal.Ring, error){
 		"a file that is not there": func(dir string) (seal.Ring, error) { return seal.Load([]string{filepath.Join(dir, "none.key")}, "") },
 		"a folder without a key":   func(dir string) (seal.Ring, error) { return seal.Load(nil, dir) },

@@ -169,11 +169,11 @@ func (g *gatewayClient) prove(ctx context.Context) error {
 func (g *gatewayClient) exchange(ctx context.Context, method string, body []byte, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, g.base.JoinPath(wire.CredentialPath).String(), bytes.NewReader(body)) //nolint:gosec // the gateway that the node is configured for
+	request, err := http.NewRequestWithContext(ctx, method, g.base.JoinPath(wire.CredentialPath).String(), bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("ask for a credential: %w", err)
 	}
-	response, err := g.http.Do(request) //nolint:gosec // likewise
+	response, err := g.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask for a credential: %w", err)
 	}

@@ -83,10 +83,10 @@ func TestTheCommonToolsFindTheProxyByTheirEnvironment(t *testing.T) {
 			t.Parallel()
 			path, err := exec.LookPath(name)
 			if err != nil {
-				t.Skipf("there is no %s on this machine: whether it finds the proxy goes untested here", name)
+				t.Skipf("SKIPPED, NOT TESTED: whether %s finds the proxy, for it is not on this machine", name)
 			}
 			if c.heavy && os.Getenv("SAM_CLIENTS") != "all" {
-				t.Skipf("%s takes long: whether it finds the proxy is tried with SAM_CLIENTS=all", name)
+				t.Skipf("SKIPPED, NOT TESTED: whether %s finds the proxy, which takes long: SAM_CLIENTS=all tries it", name)
 			}
 			rules, err := egress.NewRules("open", nil, nil)
 			if err != nil {

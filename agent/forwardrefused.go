@@ -53,7 +53,7 @@ func credentials(r *http.Request) (where, bears string) {
 func (w ways) outside(r *http.Request) {
 	path := keepHead(r.URL.Path, 200)
 	w.tell(wire.Refused{Code: grantRefused, Subject: path, Text: "A program in the workspace asked for " + path +
-		" with the task's token, and was refused: the token opens the task's own repository and model only. Further repositories are for the account to list (git.listed in the server's configuration)."})
+		" with the task's token, and was refused: the token opens the task's own repository and model only. Further repositories are for the account to list (git.repositories in the server's configuration)."})
 }
 
 func (w ways) tell(r wire.Refused) {

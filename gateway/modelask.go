@@ -64,7 +64,7 @@ const (
 // check looks through the body of a request for messages or a count of tokens. Its errors are *unwantedError.
 func (m modelRules) check(body []byte) error {
 	object := true
-	err := walkJSON(body, func(j *jsonText) (err error) {
+	err := walkJSON(body, func(j jsonText) (err error) {
 		object, err = j.fields(func(name string) error {
 			if !slices.Contains(askedFields, name) {
 				return &unwantedError{"field", name, "is not one that SAM knows to stay within the conversation. Leave it out"}
@@ -98,10 +98,10 @@ func (m modelRules) check(body []byte) error {
 }
 
 // tool checks one of the tools that a request offers.
-func (m modelRules) tool(j *jsonText) error {
+func (m modelRules) tool(j jsonText) error {
 	kind := "custom"
 	_, err := j.fields(func(name string) error {
-		if name != "type" || j.next() == 'n' { // null is for a custom one
+		if name != "type" || j.PeekKind() == 'n' { // null is for a custom one
 			return j.skip()
 		}
 		var is bool
@@ -123,7 +123,7 @@ func (m modelRules) tool(j *jsonText) error {
 	return &unwantedError{"tool", kind, waysOut + ". Do without it"}
 }
 
-func (m modelRules) message(j *jsonText) error {
+func (m modelRules) message(j jsonText) error {
 	_, err := j.fields(func(name string) error {
 		if !slices.Contains(messageFields, name) {
 			return &unwantedError{"message's field", name, "is not one that SAM knows to stay within the conversation. Leave it out"}
@@ -137,20 +137,20 @@ func (m modelRules) message(j *jsonText) error {
 }
 
 // content is a text, a list of blocks, or, in results, one block.
-func (m modelRules) content(j *jsonText, depth int) error {
+func (m modelRules) content(j jsonText, depth int) error {
 	switch {
 	case depth > maxNesting:
 		return &unwantedError{what: "content", why: "is nested too deep"}
-	case j.next() == '[':
+	case j.PeekKind() == '[':
 		_, err := j.items(func() error { return m.block(j, depth) })
 		return err
-	case j.next() == '{':
+	case j.PeekKind() == '{':
 		return m.block(j, depth)
 	}
 	return j.skip()
 }
 
-func (m modelRules) block(j *jsonText, depth int) error {
+func (m modelRules) block(j jsonText, depth int) error {
 	kind := ""
 	is, err := j.fields(func(name string) (err error) {
 		switch name {
@@ -159,7 +159,7 @@ func (m modelRules) block(j *jsonText, depth int) error {
 		case "content":
 			return m.content(j, depth+1)
 		case "source":
-			if j.next() == '{' { // a search result's is a text, which nobody opens
+			if j.PeekKind() == '{' { // a search result's is a text, which nobody opens
 				return m.source(j, depth)
 			}
 			return j.skip()
@@ -184,7 +184,7 @@ func (m modelRules) block(j *jsonText, depth int) error {
 }
 
 // source is where a picture or document is: in the request, or nowhere.
-func (m modelRules) source(j *jsonText, depth int) error {
+func (m modelRules) source(j jsonText, depth int) error {
 	kind := ""
 	_, err := j.fields(func(name string) (err error) {
 		switch name {
@@ -204,7 +204,7 @@ func (m modelRules) source(j *jsonText, depth int) error {
 }
 
 // changed is the tool of a block by which tools come and go in the middle of a conversation: a reference, or a definition.
-func (m modelRules) changed(j *jsonText) error {
+func (m modelRules) changed(j jsonText) error {
 	kind := ""
 	_, err := j.fields(func(name string) (err error) {
 		switch name {

@@ -93,13 +93,32 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 		func() error { return s.SaveProject(ctx, task.Project{ID: repository, Installation: 3}) },
 		func() error { return s.EnsureNode(ctx, task.Node{Name: node, Slots: 1}) },
 		func() (err error) { link, err = s.NodeLinked(ctx, task.Node{Name: node, Slots: 1}); return err },
-		func() error { return s.NodeBeat(ctx, node, link) },
+		func() error { return s.NodeBeat(ctx, node, link, task.Vitals{}, &task.Held{}) },
 		func() error { return s.NoteMachine(ctx, node, task.Machine{ID: "7"}) },
+		func() error { return s.NoteMachineTrouble(ctx, node, "it called from elsewhere") },
 		func() error { return s.BindNode(ctx, node, "a key", true) },
 		func() error {
 			return s.Reserve(ctx, task.Reservation{Account: repository, Node: node, New: true, Hours: 1, Caps: task.Caps{Machines: 1}}, time.Now())
 		},
+		func() error { return s.Reprice(ctx, repository, node, 3) },
 		func() error { _, err := s.Unreserve(ctx, repository, node, 0); return err },
+		func() error { _, err := s.LetGoBefore(ctx, repository, []string{node}); return err },
+		func() error { return s.NoteObstacle(ctx, repository, task.Obstacle{Why: "no capacity"}) },
+		func() error { _, err := s.Doubt(ctx, repository, []string{"machine 7"}, time.Now()); return err },
+		func() error { return s.NoteArrival(ctx, sp, time.Now()) },
+		func() error { _, err := s.Tend(ctx, node, time.Second); return err },
+		func() error { _, err := s.Starved(ctx); return err },
+		func() error { _, err := s.AtRest(ctx, []task.ID{sp.ID}); return err },
+		func() error {
+			other := "other-" + node
+			if err := s.EnsureNode(ctx, task.Node{Name: other, Slots: 1}); err != nil {
+				return err
+			}
+			if _, err := s.Drain(ctx, other, "idle", nil); err != nil {
+				return err
+			}
+			return s.RemoveNode(ctx, other)
+		},
 		func() error { _, err := s.Accept(ctx, task.Delivery{ID: node}); return err },
 		func() error { _, err := s.Seen(ctx, node); return err },
 		func() error { _, err := s.Hear(ctx, repository, 1, task.Heard{Created: true}); return err },
@@ -155,6 +174,8 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 		func() error {
 			return s.PutSecret(ctx, task.SealedSecret{Project: repository, Name: "TOKEN", Sealed: []byte("sealed")})
 		},
+		func() error { return s.WithdrawAccount(ctx, repository) },
+		func() error { _, err := s.Accounts(ctx); return err },
 		func() error { _, err := s.AllOpenTasks(ctx); return err },
 		func() error { _, err := s.TasksOf(ctx, repository, 10); return err },
 		func() error { _, err := s.Nodes(ctx); return err },

@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sam/task"
 )
@@ -33,11 +36,20 @@ func (s *Store) Reserve(ctx context.Context, r task.Reservation, now time.Time) 
 	return fmt.Errorf("run pay.lua: %q", answer)
 }
 
+// Reprice has a machine's paid hours cost what an hour of it does: they were paid before it was known which machine it will be.
+func (s *Store) Reprice(ctx context.Context, account int64, node string, hour int64) error {
+	p := s.partitions.account(account)
+	return s.run(ctx, "reprice", []string{p.fleet(account), p.spend(account)}, node, hour).Err()
+}
+
+// goneKept is for how long is remembered that a machine was let go: much longer than one whose creation was begun can be late.
+const goneKept = 30 * 24 * time.Hour
+
 // Unreserve takes a machine that is gone out of its account's fleet. Of its hours so many had begun; what was paid for the
 // others is given back, and returned.
 func (s *Store) Unreserve(ctx context.Context, account int64, node string, begun int) (back int64, err error) {
 	p := s.partitions.account(account)
-	answer, err := s.run(ctx, "unpay", []string{p.fleet(account), p.spend(account), p.fleets()}, account, node, begun).Text()
+	answer, err := s.run(ctx, "unpay", []string{p.fleet(account), p.spend(account), p.fleets(), p.gone(account)}, account, node, begun, goneKept.Milliseconds()).Text()
 	if err != nil {
 		return 0, err
 	}
@@ -54,10 +66,16 @@ func (s *Store) Fleet(ctx context.Context, account int64, now time.Time) (task.F
 	pipe := s.rdb.Pipeline()
 	entries := pipe.HGetAll(ctx, p.fleet(account))
 	spent := pipe.HMGet(ctx, p.spend(account), day(now), month(now))
-	if _, err := pipe.Exec(ctx); err != nil {
+	obstacle := pipe.Get(ctx, p.obstacle(account))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return task.Fleet{}, fmt.Errorf("read the machines of account %d: %w", account, err)
 	}
 	f := task.Fleet{Hours: map[string]int{}}
+	if text := obstacle.Val(); text != "" {
+		if err := json.Unmarshal([]byte(text), &f.Obstacle); err != nil {
+			return f, fmt.Errorf("decode what keeps account %d from machines: %w", account, err)
+		}
+	}
 	for node, text := range entries.Val() {
 		var entry struct {
 			Hours int `json:"hours"`

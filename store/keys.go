@@ -115,6 +115,18 @@ func (p partition) fleet(account int64) string { return p.key("fleet:" + id(acco
 func (p partition) spend(account int64) string { return p.key("spend:" + id(account)) }
 func (p partition) fleets() string             { return p.key("fleets") }
 
+// gone is a sorted set of an account's machines that were let go, by when; obstacle is why no machine can be made for it, JSON;
+// doubts is a hash of what its provider has and nobody knows, or the other way round, by since when; arrivals is a sorted set of
+// its tasks by when they came. See fleetnotes.go.
+func (p partition) gone(account int64) string     { return p.key("gone:" + id(account)) }
+func (p partition) obstacle(account int64) string { return p.key("obstacle:" + id(account)) }
+func (p partition) doubts(account int64) string   { return p.key("doubts:" + id(account)) }
+func (p partition) arrivals(account int64) string { return p.key("arrivals:" + id(account)) }
+
+// account is what was set for an account, JSON; accounts the set of those for which something was. See account.go.
+func (p partition) account(account int64) string { return p.key("account:" + id(account)) }
+func (p partition) accounts() string             { return p.key("accounts") }
+
 // Of an installation's id:
 
 // pace is a sorted set of an installation's content-creating calls of the last hour by time; hold a hash that says until

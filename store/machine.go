@@ -36,18 +36,25 @@ func (s *Store) Node(ctx context.Context, name string) (task.Node, error) {
 	return n, nil
 }
 
+// NoteMachineTrouble notes what a node's machine did wrong when it called home, in the words for the person. task.ErrNotFound
+// when there is no record of the node.
+func (s *Store) NoteMachineTrouble(ctx context.Context, node, why string) error {
+	_, err := s.changeNode(ctx, node, map[string]string{"trouble": why}, nodeWrite{})
+	return err
+}
+
 // bootstrapAgain is for how long a machine may show its bootstrap token again with its key: an answer may be lost.
 const bootstrapAgain = 10 * time.Minute
 
 // Errors of BindNode beside task.ErrNotFound; compare with errors.Is.
 var (
 	errKeyUnbound = errors.New("the node has no key yet, and no bootstrap token came with this one")
-	errKeyOther   = errors.New("the node has another key")
 	errTokenUsed  = errors.New("the node's bootstrap token was used more than 10 minutes ago")
 )
 
 // BindNode ties a node to a key, by its fingerprint, when it comes with a bootstrap token and the node has none; else it
-// says whether the key is the node's. Of the errors those that wrap task.ErrRefused are the caller's to tell.
+// says whether the key is the node's. What was noted of the machine's trouble is forgotten when it is tied. Of the errors
+// those that wrap task.ErrRefused are the caller's to tell.
 func (s *Store) BindNode(ctx context.Context, node, fingerprint string, bootstrap bool) error {
 	answer, err := s.run(ctx, "bind", []string{s.partitions.node(node).node(node)}, fingerprint, flag(bootstrap), bootstrapAgain.Milliseconds()).Text()
 	if err != nil {
@@ -61,7 +68,7 @@ func (s *Store) BindNode(ctx context.Context, node, fingerprint string, bootstra
 	case "unbound":
 		err = errKeyUnbound
 	case "other":
-		err = errKeyOther
+		err = task.ErrOtherKey
 	case "used":
 		err = errTokenUsed
 	default:

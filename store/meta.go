@@ -102,7 +102,7 @@ func (s *Store) migrate(ctx context.Context, meta record) error {
 }
 
 func (s *Store) readRecord(ctx context.Context, key string) (record, error) {
-	installation := s.installation // what was lost is written again under the same id: the providers' labels carry it
+	installation := s.installation // what was lost is written again under the same id
 	if installation == "" {
 		installation = strings.ToLower(rand.Text()[:12])
 	}
@@ -136,4 +136,22 @@ func (s *Store) readRecord(ctx context.Context, key string) (record, error) {
 		r.partitions = partitions(n)
 	}
 	return r, nil
+}
+
+// Counter is a number of the data that only grows: what bears a higher one was made when Redis had data that it has lost since.
+func (s *Store) Counter(ctx context.Context) (int64, error) {
+	n, err := s.rdb.HGet(ctx, keyMeta, "counter").Int64()
+	if err != nil {
+		return 0, fmt.Errorf("read the counter of meta: %w", err)
+	}
+	return n, nil
+}
+
+// Count has the counter grow, and returns it.
+func (s *Store) Count(ctx context.Context) (int64, error) {
+	n, err := s.rdb.HIncrBy(ctx, keyMeta, "counter", 1).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count in meta: %w", err)
+	}
+	return n, nil
 }

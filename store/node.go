@@ -26,21 +26,39 @@ func (s *Store) EnsureNode(ctx context.Context, n task.Node) error {
 // the link's epoch: the link before it, whichever process holds that, writes nothing more. task.ErrNotFound when there is
 // no record of the node.
 func (s *Store) NodeLinked(ctx context.Context, n task.Node) (link int64, err error) {
-	mirrors, err := json.Marshal(n.Mirrors)
-	if err != nil {
+	fields := map[string]string{
+		"state": string(task.NodeReady), "slots": strconv.Itoa(n.Slots), "version": n.Version,
+		"workspace": n.Workspace, "process": s.process,
+	}
+	if err := encodeInto(fields, map[string]any{"mirrors": n.Mirrors, "built": n.Built}); err != nil {
 		return 0, fmt.Errorf("encode node %s: %w", n.Name, err)
 	}
-	return s.changeNode(ctx, n.Name, map[string]string{
-		"state": string(task.NodeReady), "slots": strconv.Itoa(n.Slots), "version": n.Version, "mirrors": string(mirrors),
-		"workspace": n.Workspace, "process": s.process,
-	}, nodeWrite{lives: true, link: "new"})
+	return s.changeNode(ctx, n.Name, fields, nodeWrite{lives: true, link: "new"})
 }
 
-// NodeBeat notes that a node lives, heard over a link. task.ErrStale when a newer link has dialled, task.ErrNotFound when
-// there is no record of the node.
-func (s *Store) NodeBeat(ctx context.Context, name string, link int64) error {
-	_, err := s.changeNode(ctx, name, map[string]string{"state": string(task.NodeReady)}, nodeWrite{lives: true, link: id(link)})
+// NodeBeat notes that a node lives, heard over a link, and how it is; changed is what it holds when that is news, else nil.
+// task.ErrStale when a newer link has dialled, task.ErrNotFound when there is no record of the node.
+func (s *Store) NodeBeat(ctx context.Context, name string, link int64, v task.Vitals, changed *task.Held) error {
+	fields, news := map[string]string{"state": string(task.NodeReady)}, map[string]any{"vitals": v}
+	if changed != nil {
+		news["mirrors"], news["built"] = changed.Mirrors, changed.Built
+	}
+	if err := encodeInto(fields, news); err != nil {
+		return fmt.Errorf("encode node %s: %w", name, err)
+	}
+	_, err := s.changeNode(ctx, name, fields, nodeWrite{lives: true, link: id(link)})
 	return err
+}
+
+func encodeInto(fields map[string]string, values map[string]any) error {
+	for name, value := range values {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		fields[name] = string(text)
+	}
+	return nil
 }
 
 // NodeUnlinked notes that a node's link is gone: no new task goes there, and those it has keep their leases until these
@@ -133,7 +151,7 @@ func (s *Store) Nodes(ctx context.Context) ([]task.Node, error) {
 func decodeNode(r map[string]string) (task.Node, error) {
 	n := task.Node{
 		Name: r["name"], Provider: r["provider"], State: task.NodeState(r["state"]),
-		Version: r["version"], Workspace: r["workspace"],
+		Version: r["version"], Workspace: r["workspace"], Draining: r["draining"] != "", Why: r["draining"], Trouble: r["trouble"],
 	}
 	var err error
 	if n.Account, err = strconv.ParseInt(r["account"], 10, 64); err != nil {
@@ -142,15 +160,21 @@ func decodeNode(r map[string]string) (task.Node, error) {
 	if n.Slots, err = strconv.Atoi(r["slots"]); err != nil {
 		return n, err
 	}
-	if r["seen"] != "" {
-		ms, err := strconv.ParseInt(r["seen"], 10, 64)
+	for field, to := range map[string]*time.Time{"seen": &n.Seen, "made": &n.Made, "used": &n.Used} {
+		if r[field] == "" {
+			continue
+		}
+		ms, err := strconv.ParseInt(r[field], 10, 64)
 		if err != nil {
 			return n, err
 		}
-		n.Seen = time.UnixMilli(ms)
+		*to = time.UnixMilli(ms)
 	}
-	if r["mirrors"] != "" {
-		if err := json.Unmarshal([]byte(r["mirrors"]), &n.Mirrors); err != nil {
+	for field, to := range map[string]any{"mirrors": &n.Mirrors, "built": &n.Built, "vitals": &n.Vitals} {
+		if r[field] == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(r[field]), to); err != nil {
 			return n, err
 		}
 	}

@@ -3,6 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sam/task"
 )
@@ -56,4 +61,62 @@ func (s *Store) openTasks(ctx context.Context, p partition) ([]task.Task, error)
 		}
 	}
 	return open, nil
+}
+
+// Starved lists the tasks that look for a node, the longest looking of a partition first. Some of them may have been placed
+// since.
+func (s *Store) Starved(ctx context.Context) ([]task.Task, error) {
+	ids := []task.ID{}
+	reads := make([]*redis.StringSliceCmd, 0, s.partitions)
+	if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, p := range s.partitions.all() {
+			reads = append(reads, pipe.ZRange(ctx, p.starved(), 0, -1))
+		}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("list the tasks that look for a node: %w", err)
+	}
+	for _, read := range reads {
+		for _, member := range read.Val() {
+			ids = append(ids, task.ID(member))
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	all, err := s.tasks(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("list the tasks that look for a node: %w", err)
+	}
+	return slices.DeleteFunc(all, func(t task.Task) bool { return t.State != task.Placing || t.Cancel != "" || !t.Nodeless }), nil
+}
+
+// AtRest returns, of those of these tasks that wait for an answer, when each gave its last sign.
+func (s *Store) AtRest(ctx context.Context, ids []task.ID) (map[task.ID]time.Time, error) {
+	rest := map[task.ID]time.Time{}
+	if len(ids) == 0 {
+		return rest, nil
+	}
+	reads := make([]*redis.SliceCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, one := range ids {
+			reads[i] = pipe.HMGet(ctx, s.partitions.task(one).task(one), "state", "progressed")
+		}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read which tasks wait for an answer: %w", err)
+	}
+	for i, one := range ids {
+		state, _ := reads[i].Val()[0].(string)
+		at, _ := reads[i].Val()[1].(string)
+		if task.State(state) != task.Waiting || at == "" {
+			continue
+		}
+		ms, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("decode since when task %s waits: %w", one, err)
+		}
+		rest[one] = time.UnixMilli(ms)
+	}
+	return rest, nil
 }

@@ -35,7 +35,8 @@ func (s *Store) freeSlot(ctx context.Context, node string, id task.ID, epoch int
 }
 
 func (s *Store) giveSlot(ctx context.Context, node string, id task.ID, epoch int64) error {
-	freed, err := s.run(ctx, "release", []string{s.partitions.node(node).slots(node)}, string(id), epoch).Int()
+	p := s.partitions.node(node)
+	freed, err := s.run(ctx, "release", []string{p.slots(node), p.node(node)}, string(id), epoch).Int()
 	if err != nil || freed == 0 {
 		return err
 	}

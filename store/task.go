@@ -129,6 +129,7 @@ func decodeTask(r map[string]string) (task.Task, *task.End, error) {
 	t.Pull, t.PullURL, t.StatusComment = int(number(string(task.FieldPull))), field(task.FieldPullURL), number(fieldStatusComment)
 	t.Headline, t.Summary = field(task.FieldHeadline), field(task.FieldSummary)
 	t.Waits, t.Failure = field(task.FieldWaits), field(task.FieldFailure)
+	t.Nodeless = field(task.FieldNodeless) == "1"
 	t.Cancel, t.Avoid = r["cancel"], field(task.FieldAvoid)
 	if r["request"] != "" {
 		t.Request = r["request"] // the comment was edited while the task was queued

@@ -139,11 +139,11 @@ func TestWhatComesOverAnOlderLinkOfANodeWritesNothing(t *testing.T) {
 	if err := s.NodeUnlinked(t.Context(), "local", newer); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.NodeBeat(t.Context(), "local", older); !errors.Is(err, task.ErrStale) {
+	if err := s.NodeBeat(t.Context(), "local", older, task.Vitals{}, nil); !errors.Is(err, task.ErrStale) {
 		t.Errorf("a beat over the older link: %v", err)
 	}
 	state(task.NodeLost)
-	if err := s.NodeBeat(t.Context(), "local", newer); err != nil {
+	if err := s.NodeBeat(t.Context(), "local", newer, task.Vitals{}, nil); err != nil {
 		t.Errorf("a beat over the newest link: %v", err)
 	}
 	state(task.NodeReady)

@@ -20,6 +20,8 @@ var (
 	ErrFull = errors.New("the node cannot take the task")
 	// ErrRefused: who asks has not shown that it may. What wraps it says why.
 	ErrRefused = errors.New("refused")
+	// ErrOtherKey, beside ErrRefused: another key was bound to the node before.
+	ErrOtherKey = errors.New("the node has another key")
 )
 
 // NotYoursError says why a task could not be claimed: busy (another holds it), turn (others of its thread come first),
@@ -111,7 +113,8 @@ const (
 	FieldFailure   Field = "failure"
 	FieldNode      Field = "node"
 	FieldAvoid     Field = "avoid"
-	FieldSought    Field = "sought" // when it began to look for a node, milliseconds
+	FieldSought    Field = "sought"   // when it began to look for a node, milliseconds
+	FieldNodeless  Field = "nodeless" // a node is all that it waits for: one may be made for it
 	// FieldSilence is how long the attempt may give no sign before its node's lease is not renewed any more, milliseconds.
 	FieldSilence Field = "silence"
 	// FieldSettings are the project's Settings as the attempt has them, JSON.

@@ -48,11 +48,12 @@ type Event struct {
 	Raw    json.RawMessage `json:"raw,omitempty"` // the agent's own line, kept beside the translation
 }
 
-// StepName is one of the fixed steps from a claimed node to a working agent.
+// StepName is one of the fixed steps from a new machine to a working agent.
 type StepName string
 
 // The steps, in order. StepAgent is the moment from which a task counts as running.
 const (
+	StepBoot        StepName = "boot"        // one of several by which the machine became a node; told by the first attempt after a boot
 	StepMirror      StepName = "mirror"      // the repository is fetched into the node's mirror
 	StepWorkspace   StepName = "workspace"   // the workspace is made from the mirror
 	StepEnvironment StepName = "environment" // the container is as the repository's devcontainer.json says; left out when there is none

@@ -1,6 +1,9 @@
 package task
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Caps bound what an account may spend on machines. Money is in millionths of the currency's unit.
 type Caps struct {
@@ -24,6 +27,14 @@ type Fleet struct {
 	Hours map[string]int // that are paid, by the node's name
 	Day   int64          // spent or reserved today
 	Month int64
+
+	Obstacle Obstacle // its zero when there is none
+}
+
+// Obstacle is why no machine can be made for an account.
+type Obstacle struct {
+	Why   string    `json:"why"`   // for the person: what happened, why, and what helps
+	Until time.Time `json:"until"` // then it is tried again
 }
 
 // CapError says which of an account's caps does not allow a machine, or an hour of one.

@@ -84,6 +84,7 @@ type Task struct {
 	Summary       string   `json:"summary,omitempty"`  // the agent's account of it, Markdown
 	Misused       []Misuse `json:"misused,omitempty"`  // its token was shown where it opens nothing, and no event tells of it
 	Waits         string   `json:"waits,omitempty"`    // for the person: why it does not go on, and what helps
+	Nodeless      bool     `json:"nodeless,omitempty"` // and that a node is all that it waits for
 	Failure       string   `json:"failure,omitempty"`  // for the person: what happened, why, what to do next
 	// Cancel is why the task is not wanted any more, for the person; empty while it is. Whoever claims the task next ends
 	// it with these words, whatever it was at.

@@ -1,5 +1,5 @@
 -- bind.lua ties a node to the key that its machine made, or recognises the key. Whoever shows another is refused, whatever
--- token it has.
+-- token it has. A machine whose key is bound has called home: its trouble is over.
 -- KEYS: 1 node
 -- ARGV: 1 the key's fingerprint  2 '1' when a bootstrap token came with it  3 for how long the same token may come again
 --       with the same key, in ms
@@ -10,6 +10,7 @@ local bound = redis.call('HMGET', KEYS[1], 'key', 'bound')
 if not bound[1] then
   if ARGV[2] ~= '1' then return 'unbound' end
   redis.call('HSET', KEYS[1], 'key', ARGV[1], 'bound', int(now()))
+  redis.call('HDEL', KEYS[1], 'trouble')
   return 'ok'
 end
 if bound[1] ~= ARGV[1] then return 'other' end

@@ -1,5 +1,5 @@
 -- node.lua writes a node's record. A node has one link, the newest that dialled, whichever process holds it: what comes over
--- an older one writes nothing.
+-- an older one writes nothing. One that is being let go stays so.
 -- KEYS: 1 node  2 nodes
 -- ARGV: 1 name  2 fields  3 '1' to make a record where there is none, '0' to change one that is there  4 '1' when it
 --       lives now  5 the link's epoch, 'new' for a link that comes up, '' where no link has to do with it
@@ -14,6 +14,8 @@ elseif ARGV[5] ~= '' and ARGV[5] ~= link then
 end
 local before = redis.call('HMGET', KEYS[1], 'state', 'slots')
 set(KEYS[1], ARGV[2])
+if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'made', int(now())) end
+if before[1] == 'going' then redis.call('HSET', KEYS[1], 'state', 'going') end
 redis.call('SADD', KEYS[2], ARGV[1])
 if ARGV[4] == '1' then
   redis.call('HSET', KEYS[1], 'seen', int(now()))

@@ -1,7 +1,7 @@
 -- unpay.lua takes a machine that is gone out of its account's fleet, and gives back what was paid ahead and never begun: to
 -- the days that it was paid from, the last first.
--- KEYS: 1 fleet  2 spend  3 fleets
--- ARGV: 1 account  2 node  3 how many of its hours had begun
+-- KEYS: 1 fleet  2 spend  3 fleets  4 gone
+-- ARGV: 1 account  2 node  3 how many of its hours had begun  4 for how long its name is remembered, milliseconds
 -- Returns what was given back, 0 too when the machine is not in the fleet.
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 if not text then return '0' end
@@ -19,5 +19,7 @@ for i = #entry.paid, 1, -1 do
   excess = excess - hours
 end
 redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('ZADD', KEYS[4], int(now()), ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. int(now() - tonumber(ARGV[4])))
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[3], ARGV[1]) end
 return int(back)

@@ -12,6 +12,7 @@ type Agent struct {
 	// A machine that SAM made has a name and, at first, a bootstrap token in place of the credential: it gets its own.
 	Name          string
 	BootstrapFile string
+	BootReport    string // there, what `sam boot` wrote of how it became a node
 	Dir           string // where mirrors, workspaces and spools are
 	Slots         int    // workspaces at once
 	// Workspace is what agents run in: docker, process, or auto for docker where an engine answers. In a process a real agent
@@ -50,6 +51,7 @@ func (a *Agent) settings() []setting {
 		{key: "token_file", value: &a.TokenFile, file: true},
 		{key: "name", value: &a.Name},
 		{key: "bootstrap_file", value: &a.BootstrapFile, file: true},
+		{key: "boot_report", value: &a.BootReport, file: true},
 		{key: "dir", value: &a.Dir, file: true},
 		{key: "slots", value: &a.Slots},
 		{key: "workspace", value: &a.Workspace},

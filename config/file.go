@@ -61,6 +61,9 @@ func (f fileReader) read(key string, node ast.Node) error {
 	if table, ok := one.value.(*Repositories); ok {
 		return f.repositories(*table, key, node)
 	}
+	if list, ok := one.value.(*Windows); ok && !isNothing(node) {
+		return f.windows(list, key, node)
+	}
 	switch n := node.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return nil
@@ -106,6 +109,15 @@ func (f fileReader) read(key string, node ast.Node) error {
 		return f.wrong(node, key, notKind("what stands here", one.value))
 	}
 	return f.wrong(node, key, "has keys of its own, and what stands here is none")
+}
+
+// isNothing reports whether nothing stands behind a key.
+func isNothing(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.NullNode, *ast.CommentGroupNode:
+		return true
+	}
+	return false
 }
 
 // beside is a path as seen from the configuration's folder.

@@ -10,7 +10,8 @@ import (
 )
 
 // setting is one key, with the sections that it stands in: the value is a pointer to a string, a list of them, bool, int,
-// int64, float64 or Bytes, or to Prices, which only a file can hold. A file is a path, relative to the configuration's folder.
+// int64, float64, Bytes or Budget, or to what only a file can hold: Prices, Repositories, Windows. A file is a path, relative to
+// the configuration's folder.
 type setting struct {
 	key   string
 	value any
@@ -125,7 +126,9 @@ func set(target any, value string) bool {
 		*t, err = time.ParseDuration(value)
 	case *[]string:
 		*t = splitList(value)
-	case *Prices, *Repositories:
+	case *Budget:
+		*t, err = ParseBudget(value)
+	case *Prices, *Repositories, *Windows:
 		return false
 	}
 	return err == nil
@@ -146,8 +149,12 @@ func notKind(text string, target any) string {
 		return text + " is no time: write a number and a unit, as in 90s, 20m or 24h"
 	case *[]string:
 		return text + " is not a list of texts"
+	case *Budget:
+		return text + " is no budget: write an amount in EUR such as 5 or 2.50, 0 for none at all, or " + unlimited
 	case *Prices, *Repositories:
 		return "is a table, which only the configuration's file can hold"
+	case *Windows:
+		return "is a list of windows, which only the configuration's file can hold: write [{days: [mon, tue], from: 08:00, to: 18:00, machines: 1}]"
 	default:
 		return text + " is not a text"
 	}

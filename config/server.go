@@ -22,6 +22,7 @@ type Server struct {
 	Tasks     Tasks
 	Git       Git
 	Network   Network
+	Hetzner   Hetzner
 	Keys      Keys
 	Agent     string   // the agent that new tasks are given to
 	Agents    []string // others that a project's own file may choose
@@ -33,6 +34,8 @@ type Server struct {
 type Public struct {
 	Listen string // host:port
 	URL    string // by which GitHub and nodes reach it; empty: http:// and the listener's address
+	// Proxies are addresses, and ranges of them, of reverse proxies before it: see TrustedProxies.
+	Proxies []string
 }
 
 // Dashboard is the listener for the pages. It has no sign-in: keep it on loopback, or behind something that has.
@@ -110,6 +113,7 @@ func Defaults() Server {
 		Tasks:     Tasks{AtOnce: 100, OfAccount: 20, Place: 24 * time.Hour, Silence: 20 * time.Minute, Keep: 180 * 24 * time.Hour},
 		Network:   defaultNetwork(),
 		Git:       defaultGit(),
+		Hetzner:   defaultHetzner(),
 		Agent:     "demo",
 		Model:     Model{Anthropic: Anthropic{BaseURL: "https://api.anthropic.com"}, Prices: defaultPrices()},
 		Log:       Log{Level: "info", Format: "json"},
@@ -130,6 +134,7 @@ func (s *Server) settings() []setting {
 	return []setting{
 		{key: "public.listen", value: &s.Public.Listen},
 		{key: "public.url", value: &s.Public.URL},
+		{key: "public.proxies", value: &s.Public.Proxies},
 		{key: "dashboard.listen", value: &s.Dashboard.Listen},
 		{key: "dashboard.url", value: &s.Dashboard.URL},
 		{key: "operator.listen", value: &s.Operator.Listen},
@@ -175,6 +180,19 @@ func (s *Server) settings() []setting {
 		{key: "network.images", value: &s.Network.Images},
 		{key: "network.internal", value: &s.Network.Internal},
 		{key: "network.credentials_file", value: &s.Network.CredentialsFile, file: true},
+		{key: "hetzner.token_file", value: &s.Hetzner.TokenFile, file: true},
+		{key: "hetzner.endpoint", value: &s.Hetzner.Endpoint},
+		{key: "hetzner.machines", value: &s.Hetzner.Machines},
+		{key: "hetzner.image", value: &s.Hetzner.Image},
+		{key: "hetzner.memory", value: &s.Hetzner.Memory},
+		{key: "hetzner.ssh_keys", value: &s.Hetzner.SSHKeys},
+		{key: "hetzner.programs", value: &s.Hetzner.Programs, file: true},
+		{key: "hetzner.max_machines", value: &s.Hetzner.MaxMachines},
+		{key: "hetzner.daily_budget", value: &s.Hetzner.DailyBudget},
+		{key: "hetzner.monthly_budget", value: &s.Hetzner.MonthlyBudget},
+		{key: "hetzner.policy", value: &s.Hetzner.Policy},
+		{key: "hetzner.warm", value: &s.Hetzner.Warm},
+		{key: "hetzner.timezone", value: &s.Hetzner.Timezone},
 		{key: "keys.files", value: &s.Keys.Files, file: true},
 		{key: "keys.dir", value: &s.Keys.Dir, file: true},
 		{key: "agent", value: &s.Agent},
@@ -199,6 +217,12 @@ func (s *Server) check() []Error {
 	}
 	if why := notAddress(s.Public.URL); s.Public.URL != "" && why != "" {
 		wrong("public.url", why)
+	}
+	for _, entry := range s.Public.Proxies {
+		if _, why := parseProxies(entry); why != "" {
+			wrong("public.proxies", why)
+			break
+		}
 	}
 	if why := notListen(s.Dashboard.Listen); why != "" {
 		wrong("dashboard.listen", why)
@@ -246,6 +270,7 @@ func (s *Server) check() []Error {
 	all = append(all, s.Tasks.check()...)
 	all = append(all, s.Git.check()...)
 	all = append(all, s.Network.check()...)
+	all = append(all, s.Hetzner.check()...)
 	return append(all, s.Log.check()...)
 }
 

@@ -37,7 +37,7 @@ func (c *clocked) beats(t *testing.T, id task.ID, d time.Duration) {
 	for ; d > 0; d -= task.NodeBeat {
 		c.pass(task.NodeBeat)
 		now := c.read(t, id)
-		if err := c.NodeBeat(t.Context(), now.Node, c.links[now.Node]); err != nil {
+		if err := c.NodeBeat(t.Context(), now.Node, c.links[now.Node], task.Vitals{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.RenewFor(t.Context(), now.Node, id, now.Epoch); err != nil {

@@ -86,21 +86,24 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 		return err
 	}
 	for {
-		decision := policy.Place(policy.Wanted{Spec: t.Spec, Avoid: t.Avoid, Now: t.Claimed}, nodes)
+		decision, err := r.choose(ctx, t, nodes)
+		if err != nil {
+			return err
+		}
 		if decision.Node == "" {
-			return r.starve(ctx, t, decision.Wait)
+			return r.starveFor(ctx, t, decision.Wait, true)
 		}
 		tip := t.Tip
 		if tip == "" || t.Branch != branch.Name {
 			tip = branch.Tip // of an attempt before, what it pushed is the task's own
 		}
-		err := r.store.Place(ctx, t, decision.Node, task.Command{
+		err = r.store.Place(ctx, t, decision.Node, task.Command{
 			Kind: task.CommandStart, Task: t.ID, Epoch: t.Epoch, Prompt: prompt(start),
 		}, task.Change{
 			Fields: map[task.Field]string{
 				task.FieldBranch: branch.Name, task.FieldBase: branch.Base, task.FieldRewrite: truth(branch.Rewrite), task.FieldTip: tip,
 				task.FieldPull: strconv.Itoa(branch.Pull), task.FieldPullURL: branch.PullURL,
-				task.FieldWorkspace: workspaceOf(nodes, decision.Node), task.FieldWaits: "",
+				task.FieldWorkspace: workspaceOf(nodes, decision.Node), task.FieldWaits: "", task.FieldNodeless: truth(false),
 				task.FieldSilence:  strconv.FormatInt(r.Bounds.Silence.Milliseconds(), 10),
 				task.FieldSettings: string(asked), task.FieldUntrusted: truth(branch.Untrusted),
 			},
@@ -112,10 +115,21 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 			continue
 		}
 		if err == nil {
+			if err := r.store.NoteArrival(ctx, t.Spec, t.Claimed); err != nil {
+				zerolog.Ctx(ctx).Warn().Err(err).Msg("when the task came is not noted; a policy that learns from it does without")
+			}
 			zerolog.Ctx(ctx).Info().Str("node", decision.Node).Str("branch", branch.Name).Msg("the task is placed")
 		}
 		return err
 	}
+}
+
+// choose finds a node among those that there are.
+func (r *Runner) choose(ctx context.Context, t task.Task, nodes []task.Node) (policy.Placement, error) {
+	if r.Pool == nil {
+		return policy.Place(policy.Wanted{Spec: t.Spec, Avoid: t.Avoid, Now: t.Claimed}, nodes), nil
+	}
+	return r.Pool.Choose(ctx, policy.RequestOf(t), nodes, t.Claimed)
 }
 
 // settings are what the project's file says.
@@ -136,19 +150,30 @@ func (r *Runner) undecided(ctx context.Context, t task.Task, err error) error {
 	return r.starve(ctx, t, why)
 }
 
-// starve leaves a task in placing until a node is free, and tells the person why when that is news. A task that has looked
-// for too long fails with the reason.
+// starve leaves a task in placing for something else than a node.
 func (r *Runner) starve(ctx context.Context, t task.Task, why string) error {
+	return r.starveFor(ctx, t, why, false)
+}
+
+// starveFor leaves a task in placing until what it waits for may be there, and tells the person why when that is news. A node may be
+// made for one that is nodeless: it needs nothing else. A task that has looked for too long fails with the reason.
+func (r *Runner) starveFor(ctx context.Context, t task.Task, why string, nodeless bool) error {
 	if waited := t.Claimed.Sub(t.Sought); !t.Sought.IsZero() && waited > r.Bounds.Place {
 		return r.fail(ctx, t, fmt.Sprintf("It could not be started within %s, so SAM gave up. %s Ask again when that has changed.", r.Bounds.Place, why))
 	}
 	change := task.Change{}
-	if t.Waits != why {
+	if t.Waits != why || t.Nodeless != nodeless {
 		zerolog.Ctx(ctx).Info().Str("why", why).Msg("the task waits for a node")
-		change.Fields = map[task.Field]string{task.FieldWaits: why}
+		change.Fields = map[task.Field]string{task.FieldWaits: why, task.FieldNodeless: truth(nodeless)}
 		change.Effects = []task.Effect{task.StatusEffect(t.Spec)}
 	}
-	return r.store.Starve(ctx, t, placeAgain, change)
+	if err := r.store.Starve(ctx, t, placeAgain, change); err != nil {
+		return err
+	}
+	if nodeless && r.Pool != nil {
+		r.Pool.Kick()
+	}
+	return nil
 }
 
 func without(nodes []task.Node, name string) []task.Node {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sam/runner/policy"
 	"sam/task"
 )
 
@@ -44,6 +45,8 @@ type Store interface {
 	Events(ctx context.Context, id task.ID, after, limit int64) ([]task.Numbered, error)
 	Nodes(ctx context.Context) ([]task.Node, error)
 	EnsureNode(ctx context.Context, n task.Node) error
+	// NoteArrival notes when a task came, for policies that learn from it.
+	NoteArrival(ctx context.Context, t task.Spec, now time.Time) error
 	Project(ctx context.Context, id int64) (task.Project, error)
 	// WholeBody is the text of the task's issue, of which the task may have the beginning only.
 	WholeBody(ctx context.Context, s task.Spec) (string, error)
@@ -99,9 +102,18 @@ type Runner struct {
 	store    Store
 	github   GitHub
 	provider Standing
-	// Bounds and Files are not to be changed once tasks are advanced.
+	// Bounds, Files and Pool are not to be changed once tasks are advanced.
 	Bounds Bounds
 	Files  Files // nil: no project has one
+	Pool   Pool  // nil: there are the nodes that stand
+}
+
+// Pool has machines made for tasks that find no node.
+type Pool interface {
+	// Choose finds the node for a task, or says why there is none yet.
+	Choose(ctx context.Context, r policy.Request, nodes []task.Node, now time.Time) (policy.Placement, error)
+	// Kick has it look for who needs a machine.
+	Kick()
 }
 
 // Files reads what projects say of themselves, in a file on their default branch.

@@ -24,11 +24,11 @@ type Placement struct {
 }
 
 // Place chooses among the nodes of one account for a task: any other than the one that lost it, one that already has the
-// repository's mirror, the one with the most free slots; ties go to the name that sorts first, so that the same snapshot
-// gives the same answer. A node that was claimed by another account is never used, whatever is free on it; account 0 is a
+// repository's mirror, one that has built its environment too, the one with the most free slots; ties go to the name that sorts
+// first, so that the same snapshot gives the same answer. One that is not Healthy takes none. A node that was claimed by another account is never used, whatever is free on it; account 0 is a
 // node that nobody has used yet. One that was not seen for task.NodeSilence counts as lost whatever its record says.
 func Place(w Wanted, nodes []task.Node) Placement {
-	var candidates []task.Node
+	var candidates, ill []task.Node
 	ready, others := 0, 0
 	for _, n := range nodes {
 		silent := !w.Now.IsZero() && w.Now.Sub(n.Seen) >= task.NodeSilence
@@ -38,6 +38,8 @@ func Place(w Wanted, nodes []task.Node) Placement {
 		case n.State != task.NodeReady || silent:
 		case n.Free() == 0:
 			ready++
+		case !isWell(n.Vitals):
+			ill = append(ill, n)
 		default:
 			candidates = append(candidates, n)
 		}
@@ -46,7 +48,7 @@ func Place(w Wanted, nodes []task.Node) Placement {
 		best := slices.MinFunc(candidates, func(a, b task.Node) int {
 			return cmp.Or(
 				later(a.Name == w.Avoid, b.Name == w.Avoid),
-				-later(slices.Contains(a.Mirrors, w.Project), slices.Contains(b.Mirrors, w.Project)),
+				readiness(&b, w.Project)-readiness(&a, w.Project),
 				b.Free()-a.Free(),
 				cmp.Compare(a.Name, b.Name),
 			)
@@ -56,6 +58,8 @@ func Place(w Wanted, nodes []task.Node) Placement {
 	switch {
 	case ready > 0:
 		return Placement{Wait: "Every node is at work; this starts as soon as one is free."}
+	case len(ill) > 0:
+		return Placement{Wait: unwell(ill)}
 	case others > 0 && others == len(nodes):
 		return Placement{Wait: "The nodes that are here serve another account, and a node serves one account only. The operator can connect one more with `sam node`."}
 	default:

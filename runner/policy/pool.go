@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strconv"
 	"time"
 
 	"sam/task"
@@ -18,6 +19,24 @@ type Machine struct {
 	Paid       time.Time // until when its hours are paid for or reserved: counted in its account's budgets
 	Used       time.Time // when its last task ended; Created of one that has had none
 	Hourly     int64     // millionths of the currency's unit for a begun hour, its address included; 0: it costs nothing
+}
+
+// MachineOf is a node as the pool sees it, but for what is known of the machine below it.
+func MachineOf(n task.Node) Machine {
+	m := Machine{Node: n, Draining: n.Draining}
+	for _, repository := range n.Built {
+		m.Images = append(m.Images, environmentOf(repository))
+	}
+	return m
+}
+
+// environmentOf names the environment of a repository in Machine.Images and Request.Image. One that has none is on no machine,
+// and so makes no difference between them.
+func environmentOf(repository int64) string { return strconv.FormatInt(repository, 10) }
+
+// RequestOf is what a task asks of a node.
+func RequestOf(t task.Task) Request {
+	return Request{Spec: t.Spec, Avoid: t.Avoid, Image: environmentOf(t.Project)}
 }
 
 // Request is a task that is first in its thread and needs a node.
@@ -97,7 +116,7 @@ func SlotsByMemory(machine, host, workspace int64) int {
 
 // usable says whether a machine may take a task of an account now.
 func (m *Machine) usable(account int64, now time.Time) bool {
-	return m.State == task.NodeReady && !m.Draining && (m.Account == 0 || m.Account == account) && !m.silent(now)
+	return m.State == task.NodeReady && !m.Draining && (m.Account == 0 || m.Account == account) && !m.silent(now) && isWell(m.Vitals)
 }
 
 // coming says whether a machine will take the account's tasks once it has booted.

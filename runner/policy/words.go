@@ -35,7 +35,16 @@ func (p *planner) why(d *desk, r Request) string {
 			b.Name, money(b.Cap), money(b.Spent+d.ledger.spent))
 	case l.Machines == 0:
 		return "The account may have no machines (its maximum is 0). An owner of the account can raise it; this then starts by itself."
-	default:
-		return fmt.Sprintf("All of the account's machines are at work, and it may have no more than %d. This starts as soon as one is free.", l.Machines)
 	}
+	var ill []task.Node
+	for i := range p.machines {
+		m := &p.machines[i]
+		if m.Account == d.account && m.State == task.NodeReady && m.free > 0 && !m.Draining && !isWell(m.Vitals) {
+			ill = append(ill, m.Node)
+		}
+	}
+	if len(ill) > 0 {
+		return unwell(ill)
+	}
+	return fmt.Sprintf("All of the account's machines are at work, and it may have no more than %d. This starts as soon as one is free.", l.Machines)
 }

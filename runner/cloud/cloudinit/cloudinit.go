@@ -113,7 +113,9 @@ func (c Config) UserData(a cloud.Architecture) (string, error) {
 	return data, nil
 }
 
-// fetching is the script that fetches `sam`, checks it, and hands over to it.
+// fetching is the script that fetches `sam`, checks it, and hands over to it. While a new release of the server replaces the
+// old one, a replica of the new has no program of this SHA-256 and says 404: so every error is tried again, for three minutes,
+// on a new connection, since a kept one leads to the same replica. A try ends after two minutes, or when for 15 s next to nothing came.
 func fetching(program Download) (string, error) {
 	at, err := url.Parse(program.URL)
 	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.ContainsAny(program.URL, "'\n\r") {
@@ -123,8 +125,9 @@ func fetching(program Download) (string, error) {
 # Fetches sam, checks that it is what the server said, and hands over to it.
 set -eu
 began=$(date +%%s%%3N)
-curl --fail --silent --show-error --location --proto '=%[1]s' --proto-redir '=%[1]s' \
-  --retry 20 --retry-delay 1 --retry-connrefused --max-time 300 --output %[2]s.new '%[3]s'
+curl --fail --silent --show-error --location --compressed --proto '=%[1]s' --proto-redir '=%[1]s' \
+  --retry 200 --retry-delay 1 --retry-max-time 180 --retry-all-errors --no-keepalive --header 'Connection: close' \
+  --connect-timeout 10 --max-time 120 --speed-time 15 --speed-limit 1000 --output %[2]s.new '%[3]s'
 echo '%[4]s  %[2]s.new' | sha256sum --check --status || {
   echo 'sam-fetch: what was fetched from %[3]s is not what the server said: its SHA-256 differs' >&2
   exit 1

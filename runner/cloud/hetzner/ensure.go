@@ -122,7 +122,7 @@ func (p *Provider) adopt(ctx context.Context, name string) (cloud.Machine, error
 		return cloud.Machine{}, err
 	case server == nil || server.Status == hcloud.ServerStatusDeleting:
 		return cloud.Machine{}, errNoServer
-	case !p.isOurs(server.Labels):
+	case !p.isMine(server.Labels):
 		return cloud.Machine{}, cloud.ForeignError{What: "server", Name: name}
 	}
 	offers, err := p.Offers(ctx)
@@ -167,7 +167,7 @@ func machine(server *hcloud.Server, offer cloud.Offer) cloud.Machine {
 	return m
 }
 
-// Delete implements cloud.Provider. It looks first whose the server is.
+// Delete implements cloud.Provider. It looks first whose the server is, and returns when it is not there any more.
 func (p *Provider) Delete(ctx context.Context, m cloud.Machine) error {
 	id, err := strconv.ParseInt(m.ID, 10, 64)
 	if err != nil {
@@ -178,10 +178,17 @@ func (p *Provider) Delete(ctx context.Context, m cloud.Machine) error {
 		switch {
 		case err != nil:
 			return explained(err)
-		case server == nil || server.Status == hcloud.ServerStatusDeleting:
+		case server == nil:
 			return nil
-		case !p.isOurs(server.Labels):
+		case !p.isMine(server.Labels):
 			return cloud.ForeignError{What: "server", Name: server.Name}
+		case server.Status == hcloud.ServerStatusDeleting && try == lockedTries:
+			return fmt.Errorf("delete machine %s: Hetzner is still at it", m.Name)
+		case server.Status == hcloud.ServerStatusDeleting: // by a call whose answer nobody heard; it may fail yet
+			if err := pause(ctx, 5*p.Pause); err != nil {
+				return err
+			}
+			continue
 		}
 		err = p.remove(ctx, server)
 		if what, _ := faultOf(err); err == nil || what != busy || try == lockedTries {

@@ -91,7 +91,7 @@ func (*Provider) Billing() cloud.Billing { return cloud.Billing{Unit: time.Hour}
 // Check asks whether the token may read, and write, without changing anything: it asks for a server that cannot be, whose
 // refusal says which. CredentialError.
 func (p *Provider) Check(ctx context.Context) error {
-	if _, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.ours()}); err != nil {
+	if _, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.mine()}); err != nil {
 		return explained(err)
 	}
 	_, _, err := p.client.Firewall.Create(ctx, hcloud.FirewallCreateOpts{Name: "sam-check", Rules: []hcloud.FirewallRule{{Direction: "none", Protocol: "none"}}})
@@ -117,7 +117,12 @@ func (p *Provider) isOurs(labels map[string]string) bool {
 	return p.Installation != "" && labels[labelInstallation] == p.Installation
 }
 
-// ours selects what bears this installation's label.
-func (p *Provider) ours() hcloud.ListOpts {
-	return hcloud.ListOpts{LabelSelector: labelInstallation + "==" + p.Installation, PerPage: 50}
+// isMine reports whether labels are of this installation and of the provider's account: two accounts may have one project.
+func (p *Provider) isMine(labels map[string]string) bool {
+	return p.isOurs(labels) && labels[labelAccount] == strconv.FormatInt(p.Account, 10)
+}
+
+// mine selects what bears this installation's label and the account's.
+func (p *Provider) mine() hcloud.ListOpts {
+	return hcloud.ListOpts{LabelSelector: labelInstallation + "==" + p.Installation + "," + labelAccount + "==" + strconv.FormatInt(p.Account, 10), PerPage: 50}
 }

@@ -406,9 +406,11 @@ func TestWhatOutlivesMachinesIsFoundByItsLabelAndGoes(t *testing.T) {
 	w := newWorld(t)
 	m := w.ensure(spec("sam-1"))
 	hand := w.hand()
-	mine, theirs := map[string]string{"sam-installation": ours}, map[string]string{"sam-installation": ours + "x"}
+	mine := map[string]string{"sam-installation": ours, "sam-account": "5"}
+	theirs := map[string]string{"sam-installation": ours + "x", "sam-account": "5"}
+	other := map[string]string{"sam-installation": ours, "sam-account": "6"} // two accounts may have one project
 	at := &hcloud.Location{Name: "fsn1"}
-	for name, labels := range map[string]map[string]string{"mine": mine, "theirs": theirs, "nobodys": nil} {
+	for name, labels := range map[string]map[string]string{"mine": mine, "theirs": theirs, "others": other, "nobodys": nil} {
 		if _, _, err := hand.Volume.Create(t.Context(), hcloud.VolumeCreateOpts{Name: name, Size: 10, Location: at, Labels: labels}); err != nil {
 			t.Fatal(err)
 		}

@@ -15,13 +15,13 @@ func (p *Provider) List(ctx context.Context) ([]cloud.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	servers, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.ours()})
+	servers, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.mine()})
 	if err != nil {
 		return nil, explained(err)
 	}
 	machines := make([]cloud.Machine, 0, len(servers))
 	for _, server := range servers {
-		if p.isOurs(server.Labels) && server.Status != hcloud.ServerStatusDeleting {
+		if p.isMine(server.Labels) && server.Status != hcloud.ServerStatusDeleting {
 			machines = append(machines, p.known(server, offers))
 		}
 	}
@@ -31,32 +31,32 @@ func (p *Provider) List(ctx context.Context) ([]cloud.Machine, error) {
 // Leftovers implements cloud.Provider.
 func (p *Provider) Leftovers(ctx context.Context) ([]cloud.Resource, error) {
 	var left []cloud.Resource
-	volumes, err := p.client.Volume.AllWithOpts(ctx, hcloud.VolumeListOpts{ListOpts: p.ours()})
+	volumes, err := p.client.Volume.AllWithOpts(ctx, hcloud.VolumeListOpts{ListOpts: p.mine()})
 	if err != nil {
 		return nil, explained(err)
 	}
 	for _, one := range volumes {
-		if one.Server == nil && p.isOurs(one.Labels) {
+		if one.Server == nil && p.isMine(one.Labels) {
 			left = append(left, cloud.Resource{Kind: "volume", ID: number(one.ID), Name: one.Name, Labels: one.Labels, Created: one.Created,
 				Delete: func(ctx context.Context) error { return gone(p.client.Volume.Delete(ctx, one)) }})
 		}
 	}
-	addresses, err := p.client.PrimaryIP.AllWithOpts(ctx, hcloud.PrimaryIPListOpts{ListOpts: p.ours()})
+	addresses, err := p.client.PrimaryIP.AllWithOpts(ctx, hcloud.PrimaryIPListOpts{ListOpts: p.mine()})
 	if err != nil {
 		return nil, explained(err)
 	}
 	for _, one := range addresses {
-		if one.AssigneeID == 0 && p.isOurs(one.Labels) {
+		if one.AssigneeID == 0 && p.isMine(one.Labels) {
 			left = append(left, cloud.Resource{Kind: "primary_ip", ID: number(one.ID), Name: one.Name, Labels: one.Labels, Created: one.Created,
 				Delete: func(ctx context.Context) error { return gone(p.client.PrimaryIP.Delete(ctx, one)) }})
 		}
 	}
-	keys, err := p.client.SSHKey.AllWithOpts(ctx, hcloud.SSHKeyListOpts{ListOpts: p.ours()})
+	keys, err := p.client.SSHKey.AllWithOpts(ctx, hcloud.SSHKeyListOpts{ListOpts: p.mine()})
 	if err != nil {
 		return nil, explained(err)
 	}
 	for _, one := range keys {
-		if p.isOurs(one.Labels) {
+		if p.isMine(one.Labels) {
 			left = append(left, cloud.Resource{Kind: "ssh_key", ID: number(one.ID), Name: one.Name, Labels: one.Labels, Created: one.Created,
 				Delete: func(ctx context.Context) error { return gone(p.client.SSHKey.Delete(ctx, one)) }})
 		}

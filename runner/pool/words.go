@@ -1,0 +1,41 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"sam/runner/cloud"
+	"sam/task"
+)
+
+// why is an error for the person whose task waits.
+func why(err error) string {
+	if settled(err) {
+		return "SAM cannot make a machine: " + err.Error() + "."
+	}
+	return "SAM cannot make a machine, since the provider does not answer as it should (" + err.Error() + "). It is tried again by itself."
+}
+
+// mute is why a machine that never called home is given up.
+func mute(n task.Node, within time.Duration) string {
+	if n.Trouble != "" {
+		return fmt.Sprintf("The machine %s was made and is given up: %s", n.Name, n.Trouble)
+	}
+	return fmt.Sprintf("The machine %s was made and did not call home within %s, so it is given up and another is tried. If that happens again: machines must reach "+
+		"`public.url` of SAM's configuration over HTTPS, and Hetzner's console shows what the machine says while it boots.", n.Name, within)
+}
+
+// making says that a machine is being made, and what for money.
+func (d *desk) making(offer cloud.Offer, price cloud.Money) string {
+	return fmt.Sprintf("SAM makes a machine for this: %s, at most %s %s for each begun hour, its address included. "+
+		"The account may have %d machines at once, and spend %s a day and %s a month; %s and %s are spent or reserved.",
+		offer.Candidate, price, offer.Currency, d.Caps.Machines, budget(d.Caps.Daily, offer.Currency), budget(d.Caps.Monthly, offer.Currency),
+		cloud.Money(d.fleet.Day), cloud.Money(d.fleet.Month))
+}
+
+func budget(amount int64, currency string) string {
+	if amount < 0 {
+		return "any sum"
+	}
+	return fmt.Sprintf("%s %s", cloud.Money(amount), currency)
+}

@@ -27,6 +27,9 @@ type Store interface {
 	SaveProject(ctx context.Context, p task.Project) error
 	RemoveProject(ctx context.Context, p task.Project) error
 	InstallationProjects(ctx context.Context, installation int64) ([]task.Project, error)
+	Projects(ctx context.Context) ([]task.Project, error)
+	// AccountLeft has the machines go of an account that has removed the App, and its token for them be forgotten then.
+	AccountLeft(ctx context.Context, account int64) error
 
 	// Hear adds what an event says of a comment to what is known of it, and returns the whole: newer words replace older
 	// ones, an edit wins over a creation of the same second, and deleted is for ever. It is kept for 7 days.

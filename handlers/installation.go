@@ -84,7 +84,9 @@ func (b Base) refresh(ctx context.Context, event string, installation int64) err
 			return err
 		}
 	}
-	removed, leaving := 0, 0
+	uninstalled := err != nil
+	var gone []task.Project
+	leaving := 0
 	for _, p := range before {
 		// A project that another installation has taken over meanwhile is that one's: the App was removed and installed
 		// anew, or the repository transferred, and this event comes late.
@@ -99,16 +101,53 @@ func (b Base) refresh(ctx context.Context, event string, installation int64) err
 			leaving++
 			continue
 		}
-		removed++
+		gone = append(gone, p)
+	}
+	if uninstalled && leaving == 0 {
+		if err := b.withdraw(ctx, gone); err != nil {
+			return err
+		}
+	}
+	for _, p := range gone { // at last: whoever dies before this does it all again
 		if err := b.Store.RemoveProject(ctx, p); err != nil {
 			return err
 		}
 	}
 	level := zerolog.InfoLevel
-	if event == sweepEvent && removed+leaving == 0 {
+	if event == sweepEvent && len(gone)+leaving == 0 {
 		level = zerolog.DebugLevel // looked at every few minutes, and nothing to tell
 	}
-	log.WithLevel(level).Int("projects", len(now)).Int("removed", removed).Int("leaving", leaving).Msg("the installation's projects are up to date")
+	log.WithLevel(level).Int("projects", len(now)).Int("removed", len(gone)).Int("leaving", leaving).Msg("the installation's projects are up to date")
+	return nil
+}
+
+// withdraw has the machines go of the accounts that SAM is installed on no more, and then their tokens be forgotten. The projects are
+// those that they had.
+func (b Base) withdraw(ctx context.Context, gone []task.Project) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	all, err := b.Store.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	accounts := map[int64]bool{}
+	for _, p := range gone {
+		accounts[p.Account] = true
+	}
+	for _, p := range all {
+		if p.Installation != gone[0].Installation {
+			delete(accounts, p.Account) // it was installed anew
+		}
+	}
+	for account := range accounts {
+		if account == 0 {
+			continue
+		}
+		if err := b.Store.AccountLeft(ctx, account); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

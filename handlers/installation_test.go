@@ -24,6 +24,12 @@ func TestMachinesGoBeforeAProjectIsForgotten(t *testing.T) {
 			w, _, id := asked(t, "/sam make it fast")
 			w.settle()
 			w.begin(id, 0)
+			account := w.task(id).Account
+			_, err := w.store.ChangeAccount(t.Context(), account, func(a task.Account) (task.Account, error) {
+				a.Token = []byte("sealed")
+				return a, nil
+			})
+			w.check(err)
 			w.check(remove(w))
 			gone := w.settle()
 			got := w.task(id)
@@ -40,6 +46,10 @@ func TestMachinesGoBeforeAProjectIsForgotten(t *testing.T) {
 			w.handle(gone[len(gone)-1])
 			if _, err := w.store.Project(t.Context(), w.repository("hello")); !errors.Is(err, task.ErrNotFound) {
 				t.Errorf("not forgotten: %v", err)
+			}
+			a, err := w.store.Account(t.Context(), account)
+			if w.check(err); a.Withdrawn != (name == "uninstalled") {
+				t.Errorf("the account's token is withdrawn: %v", a.Withdrawn)
 			}
 		})
 	}

@@ -163,3 +163,23 @@ func TestAMachineThatNeverCallsHomeIsGivenUpAndAnotherIsTried(t *testing.T) {
 		t.Error("the same was made again")
 	}
 }
+
+func TestAMachineThatWasRefusedIsGivenUpSoonerAndWhyIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, now := w.replica(w.store), time.Now()
+	one := w.wanted()
+	w.once(p, now)
+	name := w.nodes()[0].Name
+	if err := w.store.NoteMachineTrouble(t.Context(), name, "its token was shown from 192.0.2.7, which is not one of its own addresses."); err != nil {
+		t.Fatal(err)
+	}
+	w.once(p, now.Add(2*time.Minute))
+	w.agree(1)
+	late := now.Add(4 * time.Minute)
+	w.once(p, late)
+	_, wait := w.place(p, one, late)
+	contains(t, wait, name, "was made and is given up: its token was shown from 192.0.2.7")
+	w.once(p, late)
+	w.agree(0)
+}

@@ -125,7 +125,7 @@ func (p *Pool) dismiss(ctx context.Context, d *desk) error {
 		n := &d.nodes[i]
 		var why string
 		switch {
-		case n.State == task.NodeBooting && d.now.Sub(n.Made) >= p.Timing.CallHome:
+		case n.State == task.NodeBooting && d.now.Sub(n.Made) >= p.patience(*n):
 			why = mute(*n, p.Timing.CallHome)
 		case (n.State == task.NodeLost || n.State == task.NodeReady) && d.now.Sub(later(n.Seen, p.listened)) >= p.Timing.Lost:
 			why = fmt.Sprintf("it has been silent for %s", p.Timing.Lost)
@@ -143,6 +143,14 @@ func (p *Pool) dismiss(ctx context.Context, d *desk) error {
 		n.State = task.NodeGoing
 	}
 	return errors.Join(errs...)
+}
+
+// patience is how long a machine may take until its first link: less when it has called home in a way that cannot be right.
+func (p *Pool) patience(n task.Node) time.Duration {
+	if n.Trouble != "" {
+		return p.Timing.CallHome / 5
+	}
+	return p.Timing.CallHome
 }
 
 // replace has idle machines go that take no task though somebody waits for one: another costs the same, and works.

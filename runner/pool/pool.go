@@ -85,11 +85,12 @@ type Pool struct {
 	tenders sync.WaitGroup
 	mu      sync.Mutex
 	tended  map[string]time.Time // nodes that this process is at, or was at in vain: not before then again
+	looked  map[int64]time.Time  // accounts that need not be looked at for leftovers before
 }
 
 // New returns a pool with DefaultTiming.
 func New(s Store, a Accounts) *Pool {
-	return &Pool{store: s, accounts: a, Timing: DefaultTiming(), kicked: make(chan struct{}, 1), tended: map[string]time.Time{}}
+	return &Pool{store: s, accounts: a, Timing: DefaultTiming(), kicked: make(chan struct{}, 1), tended: map[string]time.Time{}, looked: map[int64]time.Time{}}
 }
 
 // Kick has a pass made soon.

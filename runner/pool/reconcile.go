@@ -189,9 +189,33 @@ func (c *comparison) adopt(ctx context.Context) error {
 	return errors.Join(append(errs, err)...)
 }
 
+// leftoversEvery is how often is looked for what outlives machines, as long as there is none: it takes three calls.
+const leftoversEvery = time.Hour
+
+func (p *Pool) leftovers(ctx context.Context, d *desk) ([]cloud.Resource, error) {
+	p.mu.Lock()
+	next := p.looked[d.id]
+	p.mu.Unlock()
+	if d.now.Before(next) {
+		return nil, nil
+	}
+	left, err := d.Provider.Leftovers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next = d.now
+	if len(left) == 0 {
+		next = d.now.Add(leftoversEvery)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked[d.id] = next
+	return left, nil
+}
+
 // clear deletes what was seen to be nobody's before, and has records go whose machine is gone.
 func (c *comparison) clear(ctx context.Context) error {
-	left, err := c.Provider.Leftovers(ctx)
+	left, err := c.pool.leftovers(ctx, c.desk)
 	if err != nil {
 		return err
 	}

@@ -25,12 +25,12 @@ func mute(n task.Node, within time.Duration) string {
 		"`public.url` of SAM's configuration over HTTPS, and Hetzner's console shows what the machine says while it boots.", n.Name, within)
 }
 
-// making says that a machine is being made, and what for money.
+// making says that a machine is being made, and what it may cost. It says nothing that changes from one look to the next: each change
+// is an edit of a comment.
 func (d *desk) making(offer cloud.Offer, price cloud.Money) string {
 	return fmt.Sprintf("SAM makes a machine for this: %s, at most %s %s for each begun hour, its address included. "+
-		"The account may have %d machines at once, and spend %s a day and %s a month; %s and %s are spent or reserved.",
-		offer.Candidate, price, offer.Currency, d.Caps.Machines, budget(d.Caps.Daily, offer.Currency), budget(d.Caps.Monthly, offer.Currency),
-		cloud.Money(d.fleet.Day), cloud.Money(d.fleet.Month))
+		"The account may have %d machines at once, and spend %s a day and %s a month.",
+		offer.Candidate, price, offer.Currency, d.Caps.Machines, budget(d.Caps.Daily, offer.Currency), budget(d.Caps.Monthly, offer.Currency))
 }
 
 func budget(amount int64, currency string) string {

@@ -126,7 +126,7 @@ func fetching(program Download) (string, error) {
 set -eu
 began=$(date +%%s%%3N)
 curl --fail --silent --show-error --location --compressed --proto '=%[1]s' --proto-redir '=%[1]s' \
-  --retry 200 --retry-delay 1 --retry-max-time 180 --retry-all-errors --no-keepalive --header 'Connection: close' \
+  --retry 200 --retry-delay 1 --retry-max-time 180 --retry-all-errors --header 'Connection: close' \
   --connect-timeout 10 --max-time 120 --speed-time 15 --speed-limit 1000 --output %[2]s.new '%[3]s'
 echo '%[4]s  %[2]s.new' | sha256sum --check --status || {
   echo 'sam-fetch: what was fetched from %[3]s is not what the server said: its SHA-256 differs' >&2

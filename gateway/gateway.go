@@ -37,7 +37,7 @@ type Store interface {
 	RecordPush(ctx context.Context, id task.ID, epoch int64, branch, commit string) error
 	RecordUsage(ctx context.Context, id task.ID, epoch int64, u task.Usage) error
 	NodeLinked(ctx context.Context, n task.Node) (link int64, err error)
-	NodeBeat(ctx context.Context, name string, link int64) error
+	NodeBeat(ctx context.Context, name string, link int64, v task.Vitals, changed *task.Held) error
 	NodeUnlinked(ctx context.Context, name string, link int64) error
 	FollowCommands(ctx context.Context, node string, handle func(task.Command) error) error
 	ConfirmCommand(ctx context.Context, node, command string) error
@@ -76,9 +76,11 @@ type Options struct {
 	// Network is what workspaces may reach beside the brokers; nil: nothing.
 	Network    *wire.Network
 	Registries *Registries // private ones; nil: there are none
-	// From is the address that a request came from; nil: the connection's.
-	From  func(*http.Request) netip.Addr
-	Model *Model // what NewModel returned; nil: requests for a model are refused, with what to do
+	// From is the address that a request came from, as Behind tells it; nil: the connection's.
+	From func(*http.Request) netip.Addr
+	// Programs are what new machines fetch; nil: there are none.
+	Programs *Programs
+	Model    *Model // what NewModel returned; nil: requests for a model are refused, with what to do
 }
 
 // Gateway serves the nodes of one replica.
@@ -109,7 +111,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		store: o.Store, github: o.GitHub, keys: o.Keys, author: o.Author, git: o.Git, out: o.Network, mux: http.NewServeMux(), clocks: newClocks(o.Metrics),
 		redactors: redactors{secrets: o.Secrets, of: map[int64]projectRedactor{}}, misused: newMisused(o.Metrics),
-		identity: identity{machines: o.Store, keys: o.Keys, from: o.From, now: time.Now},
+		identity: identity{machines: o.Store, keys: o.Keys, from: o.From, now: time.Now, refused: newMachineRefusals(o.Metrics)},
 		open:     map[*link]struct{}{}, links: map[string]*link{},
 	}
 	if g.identity.from == nil {
@@ -119,6 +121,8 @@ func New(o Options) *Gateway {
 	g.mux.HandleFunc("POST "+wire.FetchTokenPath, g.serveFetchToken)
 	g.mux.HandleFunc("GET "+wire.CredentialPath, g.identity.serveChallenge)
 	g.mux.HandleFunc("POST "+wire.CredentialPath, g.identity.serveCredential)
+	o.Programs.register(o.Metrics)
+	g.mux.Handle(wire.ProgramPath, o.Programs.handler(g.identity.from))
 	git := NewGit(gitRights{brokered{g}}, brokered{g}, brokered{g}, o.HTTP)
 	git.Hidden = g.redactors.project
 	git.Limits.PackBytes, git.Limits.Objects = o.Git.MaxPack, o.Git.MaxObjects

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -32,6 +31,8 @@ type Machines interface {
 	Node(ctx context.Context, name string) (task.Node, error)
 	// BindNode ties a node to a key, or recognises it; errors that wrap task.ErrRefused say why not.
 	BindNode(ctx context.Context, node, fingerprint string, bootstrap bool) error
+	// NoteMachineTrouble notes what a node's machine did wrong, for the person.
+	NoteMachineTrouble(ctx context.Context, node, why string) error
 }
 
 // identity gives machines their credentials: to whoever has the key that was bound to the node, and binds the first key
@@ -41,6 +42,7 @@ type identity struct {
 	keys     Keys
 	from     func(*http.Request) netip.Addr
 	now      func() time.Time
+	refused  *machineRefusals
 }
 
 // serveChallenge gives a text to sign. It is not stored: it says itself when it was made, and that it is ours.
@@ -56,10 +58,12 @@ func (i *identity) reply(ctx context.Context, w http.ResponseWriter, body any) {
 	}
 }
 
-// denial is a refusal that the machine is told, and the operator's log.
+// denial is a refusal that the machine is told, and the operator's log. A trouble is what the person is told of the node.
 type denial struct {
-	status int
-	why    string
+	status  int
+	why     string
+	trouble trouble
+	text    string
 }
 
 func (d denial) Error() string { return d.why }
@@ -78,6 +82,7 @@ func (i *identity) serveCredential(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &no):
 		log.Warn().Msg("a machine is refused a credential: " + no.why)
+		i.note(ctx, asked.Node, no)
 		if no.status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "2")
 		}
@@ -101,42 +106,47 @@ func (i *identity) credential(node string) wire.Credential {
 // check proves that a request comes from the machine that was made for the node. What it learns in vain it does not tell:
 // a stranger is not to know which nodes there are.
 func (i *identity) check(ctx context.Context, asked wire.CredentialRequest, from netip.Addr) error {
+	no := func(why string) denial { return denial{status: http.StatusUnauthorized, why: why} }
 	switch {
 	case !i.keys.isChallenge(asked.Challenge, i.now(), challengeLife):
-		return denial{http.StatusUnauthorized, "the challenge is not one of this server's, or over a minute old: ask for another"}
+		return no("the challenge is not one of this server's, or over a minute old: ask for another")
 	case len(asked.Key) != ed25519.PublicKeySize || !ed25519.Verify(asked.Key, wire.SignedText(asked.Node, asked.Challenge), asked.Signature):
-		return denial{http.StatusUnauthorized, "the challenge is not signed with the key that is shown"}
+		return no("the challenge is not signed with the key that is shown")
 	}
+	known, fresh := false, false
 	if asked.Bootstrap != "" {
-		switch known, fresh := i.keys.isBootstrapToken(asked.Bootstrap, asked.Node, i.now()); {
-		case !known:
-			return denial{http.StatusUnauthorized, "the bootstrap token is not this node's"}
-		case !fresh:
-			return denial{http.StatusUnauthorized, fmt.Sprintf("the bootstrap token is over %s old: a machine that takes so long is let go, and another made", BootstrapLife)}
+		if known, fresh = i.keys.isBootstrapToken(asked.Bootstrap, asked.Node, i.now()); !known {
+			return no("the bootstrap token is not this node's")
 		}
 	}
-	stranger := denial{http.StatusUnauthorized, "there is no such node with this key"}
+	stranger := no("there is no such node with this key")
 	n, err := i.machines.Node(ctx, asked.Node)
 	switch {
 	case errors.Is(err, task.ErrNotFound):
 		return stranger
 	case err != nil:
 		return err
-	case asked.Bootstrap == "":
+	case !known:
+	case n.Machine != nil && !isOneOf(from, n.Machine.Addresses):
+		return elsewhere(n, from)
+	case !fresh:
+		return late(n)
 	case n.Machine == nil:
-		return denial{http.StatusServiceUnavailable, "the provider has not said yet which address this machine has: try again"}
-	case !isOneOf(from, n.Machine.Addresses):
-		return denial{http.StatusForbidden, fmt.Sprintf("the bootstrap token was shown from %s, which is not the machine's address", from)}
+		return denial{status: http.StatusServiceUnavailable, why: "the provider has not said yet which address this machine has: try again"}
 	}
 	sum := sha256.Sum256(asked.Key)
-	err = i.machines.BindNode(ctx, asked.Node, base64.RawURLEncoding.EncodeToString(sum[:]), asked.Bootstrap != "")
+	err = i.machines.BindNode(ctx, asked.Node, base64.RawURLEncoding.EncodeToString(sum[:]), known)
 	switch {
-	case !errors.Is(err, task.ErrRefused) && !errors.Is(err, task.ErrNotFound):
-		return err
-	case asked.Bootstrap == "":
+	case errors.Is(err, task.ErrNotFound):
 		return stranger
+	case !errors.Is(err, task.ErrRefused):
+		return err
+	case !known:
+		return stranger
+	case errors.Is(err, task.ErrOtherKey):
+		return again(n, err)
 	}
-	return denial{http.StatusUnauthorized, err.Error()}
+	return no(err.Error())
 }
 
 // isOneOf reports whether an address is one of a machine's, of which an IPv6 is a prefix.
@@ -150,17 +160,4 @@ func isOneOf(from netip.Addr, addresses []string) bool {
 		}
 	}
 	return false
-}
-
-// connected is the address that a request came from.
-func connected(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	address, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Unmap().WithZone("")
 }

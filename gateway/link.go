@@ -114,7 +114,7 @@ func (l *link) serve(ctx context.Context) error {
 		return refusal{err.Error()}
 	}
 	err = l.gateway.enter(ctx, l, task.Node{
-		Name: l.node, Slots: hello.Slots, Version: hello.Version, Workspace: hello.Workspace, Mirrors: hello.Mirrors,
+		Name: l.node, Slots: hello.Slots, Version: hello.Version, Workspace: hello.Workspace, Mirrors: hello.Mirrors, Built: hello.Built,
 	})
 	if errors.Is(err, task.ErrNotFound) {
 		return refusal{"this server has no record of node " + l.node}
@@ -134,6 +134,7 @@ func (l *link) serve(ctx context.Context) error {
 	}
 	l.welcomed.Store(true)
 	zerolog.Ctx(ctx).Info().Str("version", hello.Version).Int("slots", hello.Slots).Str("workspace", hello.Workspace).Msg("the node is linked")
+	logBoot(ctx, hello.Boot, time.Now())
 	var group errgroup.Group
 	group.Go(func() error { return l.because(l.read(ctx)) })
 	if l.made && l.protocol >= wire.Credentials {
@@ -258,7 +259,7 @@ func (l *link) drop(ctx context.Context, ref wire.Ref, why string) error {
 // beat keeps the node and the attempts it works on alive. An attempt that is another's by now is dropped.
 func (l *link) beat(ctx context.Context, b wire.Beat) error {
 	l.clockOff = l.gateway.clocks.note(ctx, l.node, b.Clock, l.clockOff)
-	err := l.gateway.store.NodeBeat(ctx, l.node, l.epoch)
+	err := l.gateway.store.NodeBeat(ctx, l.node, l.epoch, vitals(b), held(b))
 	if errors.Is(err, task.ErrStale) {
 		return errReplaced
 	}

@@ -298,7 +298,7 @@ func (w *nodeWorld) dialWith(credential string) *peer {
 
 func hello(spools ...wire.Ref) wire.Frame {
 	return wire.Frame{Type: wire.TypeHello, Hello: &wire.Hello{
-		Protocols: []int{wire.Version}, Version: "1.2.3", Slots: 8, Workspace: "process", Mirrors: []int64{testProject}, Spools: spools,
+		Protocols: []int{wire.Version}, Version: "1.2.3", Slots: 8, Workspace: "process", Held: wire.Held{Mirrors: []int64{testProject}}, Spools: spools,
 	}}
 }
 

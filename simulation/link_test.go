@@ -60,7 +60,7 @@ func (n *node) link(ctx context.Context, attempts *sync.WaitGroup) error {
 func (n *node) greet(ctx context.Context, c *websocket.Conn) (*wire.Welcome, error) {
 	hello := &wire.Hello{
 		Protocols: []int{wire.Version, wire.Oldest}, Node: n.name, Version: "simulated", Slots: slotsOfNode, Workspace: "process",
-		Agents: []string{"demo"}, Mirrors: []int64{}, Spools: n.refs(func(*spool) bool { return true }),
+		Agents: []string{"demo"}, Held: wire.Held{Mirrors: []int64{}}, Spools: n.refs(func(*spool) bool { return true }),
 	}
 	if err := say(ctx, c, wire.Frame{Type: wire.TypeHello, Hello: hello}); err != nil {
 		return nil, err

@@ -6,6 +6,10 @@ import "strings"
 // CredentialRequest, a Credential.
 const CredentialPath = "/node/v1/credential"
 
+// ProgramPath is where a new machine fetches `sam` by GET, before it is a node and without a credential: below it are the
+// program's SHA-256, in hexadecimal, and its name, sam-linux-amd64 or sam-linux-arm64.
+const ProgramPath = "/node/v1/program/"
+
 // Challenge is a text that a machine is to sign, within a minute.
 type Challenge struct {
 	Text string `json:"text"`

@@ -22,7 +22,8 @@ import (
 	"time"
 )
 
-// Version is the protocol this build prefers; it speaks Version and Oldest.
+// Version is the protocol this build prefers; it speaks Version and Oldest. A field that a peer may do without needs no version
+// of its own: who does not know it passes over it, and who is not told it takes it for unknown.
 //
 //	1  the first
 //	2  answer: a question of an agent's is answered while the agent waits. Over a link of version 1 an agent that asks ends
@@ -116,8 +117,15 @@ type Hello struct {
 	Slots     int      `json:"slots"`
 	Workspace string   `json:"workspace"` // the kind of workspace it makes: process, docker
 	Agents    []string `json:"agents"`    // the drivers it can run
-	Mirrors   []int64  `json:"mirrors"`   // repositories it holds mirrors of
-	Spools    []Ref    `json:"spools"`
+	Held
+	Spools []Ref `json:"spools"`
+	Boot   *Boot `json:"boot,omitempty"` // how the machine booted, until a gateway has welcomed the node after that boot
+}
+
+// Held is what a node has ready for tasks to come, by repositories. Either list replaces the one that was said before.
+type Held struct {
+	Mirrors []int64 `json:"mirrors"`         // it has a mirror of them
+	Built   []int64 `json:"built,omitempty"` // it has an image of their environment that anybody's task may use
 }
 
 // Welcome answers a Hello. For each spool, Resume holds the attempts the gateway still wants with the number of the last
@@ -146,10 +154,14 @@ type Events struct {
 // Beat says that the node lives, at least every BeatSeconds of the Welcome. Running are the attempts it works on.
 type Beat struct {
 	Running  []Ref     `json:"running"`
-	Load1    float64   `json:"load1"`          // load average of one minute
-	MemFree  uint64    `json:"mem_free"`       // bytes available
-	DiskFree uint64    `json:"disk_free"`      // bytes available where workspaces are
-	Clock    time.Time `json:"clock,omitzero"` // the node's, for the operator to hear that it is off; nothing depends on it
+	Load1    float64   `json:"load1"`               // load average of one minute
+	MemFree  uint64    `json:"mem_free"`            // bytes available
+	Memory   uint64    `json:"memory,omitempty"`    // bytes in all; 0: an older node, or not known
+	DiskFree uint64    `json:"disk_free"`           // bytes available where workspaces are, or images where those have less
+	Disk     uint64    `json:"disk,omitempty"`      // bytes of that disk in all; 0: an older node, or not known
+	DiskKept uint64    `json:"disk_kept,omitempty"` // bytes of it that the node keeps free: with less it takes no task
+	Held     *Held     `json:"held,omitempty"`      // when it is not what was said before
+	Clock    time.Time `json:"clock,omitzero"`      // the node's, for the operator to hear that it is off; nothing depends on it
 }
 
 // Done confirms that the command with this id was taken in and need not be sent again.

@@ -4,18 +4,23 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sam/agent/wire"
 )
 
+var at = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
 // every is one frame of each type, with something in every body.
 var every = []wire.Frame{
-	{Type: wire.TypeHello, Hello: &wire.Hello{Protocols: []int{1}, Node: "local", Spools: []wire.Ref{{Task: "ta", Epoch: 2}}}},
+	{Type: wire.TypeHello, Hello: &wire.Hello{Protocols: []int{1}, Node: "local", Spools: []wire.Ref{{Task: "ta", Epoch: 2}}, Held: wire.Held{Mirrors: []int64{7}, Built: []int64{7}},
+		Boot: &wire.Boot{Made: at, Began: at, Steps: []wire.BootStep{{Name: "disk", MS: 40, Note: "XFS"}, {Name: "swap", Error: "no mkswap"}}}}},
 	{Type: wire.TypeWelcome, Welcome: &wire.Welcome{Protocol: 1, BeatSeconds: 10, Resume: []wire.Resume{{Ref: wire.Ref{Task: "ta", Epoch: 2}, After: 7}}}},
 	{Type: wire.TypeEvents, Events: &wire.Events{Ref: wire.Ref{Task: "ta", Epoch: 2}, Items: []json.RawMessage{[]byte(`{"seq":8}`)}}},
-	{Type: wire.TypeBeat, Beat: &wire.Beat{Running: []wire.Ref{{Task: "ta", Epoch: 2}}, Load1: 0.5}},
+	{Type: wire.TypeBeat, Beat: &wire.Beat{Running: []wire.Ref{{Task: "ta", Epoch: 2}}, Load1: 0.5, Disk: 1 << 40, Held: &wire.Held{Mirrors: []int64{}, Built: []int64{7}}}},
 	{Type: wire.TypeDone, Done: &wire.Done{Command: "5-0"}},
 	{Type: wire.TypeStart, Start: &wire.Start{Command: "5-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, After: 7, Branch: "sam/issue-1"}},
 	{Type: wire.TypeAnswer, Answer: &wire.Answer{Command: "7-0", Ref: wire.Ref{Task: "ta", Epoch: 2}, Ask: "toolu_1", Text: "green"}},
@@ -42,6 +47,21 @@ func TestEveryFrameArrivesAsItWasSent(t *testing.T) {
 	}
 	if bodies := reflect.TypeFor[wire.Frame]().NumField() - 1; bodies != len(every) {
 		t.Errorf("%d bodies and %d types: Decode and this test know too few", bodies, len(every))
+	}
+}
+
+func TestNodesAndGatewaysOfOlderReleasesUnderstandEachOther(t *testing.T) {
+	hello, err := wire.Decode([]byte(`{"type":"hello","hello":{"protocols":[3],"node":"local","slots":2,"mirrors":[7],"spools":[],"later":{"a":1}}}`))
+	if err != nil || !slices.Equal(hello.Hello.Mirrors, []int64{7}) || hello.Hello.Built != nil || hello.Hello.Boot != nil {
+		t.Errorf("a hello is %+v, %v", hello.Hello, err)
+	}
+	beat, err := wire.Decode([]byte(`{"type":"beat","beat":{"running":[],"load1":0.5,"mem_free":1,"disk_free":2,"later":[1]}}`))
+	if b := beat.Beat; err != nil || b.Held != nil || b.Disk != 0 || b.Memory != 0 || b.DiskFree != 2 {
+		t.Errorf("a beat is %+v, %v", b, err)
+	}
+	data, err := json.Marshal(every[0]) // as an older gateway looks for it
+	if err != nil || !strings.Contains(string(data), `"mirrors":[7]`) {
+		t.Errorf("a hello is sent as %s, %v", data, err)
 	}
 }
 

@@ -76,7 +76,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newNode(), newKeys(), newSecret(), newDemo(), newSimulate(), newSandbox(), newBoot(), newDemoAgent(), newShim())
+	root.AddCommand(newServe(), newNode(), newKeys(), newSecret(), newAccount(), newDemo(), newSimulate(), newSandbox(), newBoot(), newDemoAgent(), newShim())
 	return root
 }
 

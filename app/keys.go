@@ -22,7 +22,7 @@ import (
 func newKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make the keys that seal projects' secrets, and change them",
+		Short: "Make the keys that seal projects' secrets and accounts' tokens, and change them",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -72,24 +72,35 @@ func configFlag(cmd *cobra.Command, path *string) {
 
 // withStore runs what needs the server's Redis and its keys, and no more of the server. It refuses a configuration without keys.
 func withStore(cmd *cobra.Command, path string, run func(context.Context, *store.Store, seal.Ring) error) error {
-	c, err := config.Load(path, os.Environ())
-	if err != nil {
-		return err
-	}
-	ring, err := loadKeys(c.Keys)
+	c, ring, err := loadServer(path)
 	if err != nil {
 		return err
 	}
 	if ring.Newest() == "" {
 		return config.Error{Key: "keys", Why: "names no key: make one with `sam keys new` and give its file in keys.files"}
 	}
+	return useStore(cmd, c, func(ctx context.Context, s *store.Store) error { return run(ctx, s, ring) })
+}
+
+// loadServer reads the server's configuration for a command beside it, and the keys that it names, which may be none.
+func loadServer(path string) (config.Server, seal.Ring, error) {
+	c, err := config.Load(path, os.Environ())
+	if err != nil {
+		return c, seal.Ring{}, err
+	}
+	ring, err := loadKeys(c.Keys)
+	return c, ring, err
+}
+
+// useStore runs what needs the server's Redis.
+func useStore(cmd *cobra.Command, c config.Server, run func(context.Context, *store.Store) error) error {
 	c.Log.Level = "warn"
 	ctx := newLog(c.Log, cmd.ErrOrStderr()).WithContext(cmd.Context())
 	s, err := openStore(ctx, c.Redis, c.Tasks.Keep, nil)
 	if err != nil {
 		return err
 	}
-	return errors.Join(run(ctx, s, ring), s.Close())
+	return errors.Join(run(ctx, s), s.Close())
 }
 
 // rotate seals everything that the store keeps under the newest key. Each secret is replaced by itself, and only if it is still
@@ -100,47 +111,65 @@ func rotate(ctx context.Context, s *store.Store, ring seal.Ring, out io.Writer) 
 		return err
 	}
 	slices.Sort(projects)
-	var sealed, anew int
-	needed := map[string]int{} // secrets under other keys, by key
-	var left []string
+	secrets := &rotation{ring: ring, needed: map[string]int{}}
 	for _, project := range projects {
 		done, err := rotateProject(ctx, s, ring, project)
+		secrets.anew += done
 		if err != nil {
-			return fmt.Errorf("%w. %d secrets were sealed anew; run it again to go on", err, anew+done)
+			return fmt.Errorf("%w. %d secrets were sealed anew; run it again to go on", err, secrets.anew)
 		}
-		anew += done
 		all, err := s.Secrets(ctx, project)
 		if err != nil {
 			return err
 		}
 		for _, one := range all {
-			sealed++
-			id, err := seal.KeyOf(one.Sealed)
-			if err == nil && id == ring.Newest() {
-				continue
-			}
-			if err == nil {
-				needed[id]++
-				_, err = ring.Open(one.Owner(), one.Sealed)
-			}
-			if err == nil {
-				err = errors.New("it was set a moment ago")
-			}
-			left = append(left, fmt.Sprintf("%s of project %d: %v", one.Name, project, err))
+			secrets.look(fmt.Sprintf("%s of project %d", one.Name, project), one.Owner(), one.Sealed)
 		}
 	}
-	fmt.Fprintf(out, "%d of %d secrets were sealed anew; %d are sealed with %s.\n", anew, sealed, sealed-len(left), ring.Newest())
-	if len(left) > 0 {
-		for _, id := range slices.Sorted(maps.Keys(needed)) {
-			fmt.Fprintf(out, "Key %s is still needed by %d.\n", id, needed[id])
+	tokens, err := rotateAccounts(ctx, s, ring, secrets.needed)
+	if err != nil {
+		return fmt.Errorf("%w. %d secrets and %d accounts' tokens were sealed anew; run it again to go on", err, secrets.anew, tokens.anew)
+	}
+	fmt.Fprintf(out, "%d of %d secrets were sealed anew; %d are sealed with %s.\n", secrets.anew, secrets.sealed, secrets.sealed-len(secrets.left), ring.Newest())
+	if tokens.sealed > 0 {
+		fmt.Fprintf(out, "%d of %d accounts' tokens were sealed anew; %d are sealed with %s.\n", tokens.anew, tokens.sealed, tokens.sealed-len(tokens.left), ring.Newest())
+	}
+	if left := slices.Concat(secrets.left, tokens.left); len(left) > 0 {
+		for _, id := range slices.Sorted(maps.Keys(secrets.needed)) {
+			fmt.Fprintf(out, "Key %s is still needed by %d.\n", id, secrets.needed[id])
 		}
-		return fmt.Errorf("%d secrets are left as they were:\n  %s\nName their keys in `keys` and run it again, or set them again with `sam secret set`",
+		return fmt.Errorf("%d secrets are left as they were:\n  %s\nName their keys in `keys` and run it again, or set them again with `sam secret set` and `sam account set`",
 			len(left), strings.Join(left, "\n  "))
 	}
 	if old := ring.IDs()[1:]; len(old) > 0 {
 		fmt.Fprintf(out, "Nothing in Redis needs %s any more. A backup of Redis from before does.\n", strings.Join(old, ", "))
 	}
 	return nil
+}
+
+// rotation counts what became of one kind of what is sealed.
+type rotation struct {
+	ring         seal.Ring
+	anew, sealed int
+	needed       map[string]int // by other keys, how many
+	left         []string       // what is left as it was, and why
+}
+
+// look counts one that is there after it was seen to.
+func (r *rotation) look(what, owner string, sealed []byte) {
+	r.sealed++
+	id, err := seal.KeyOf(sealed)
+	if err == nil && id == r.ring.Newest() {
+		return
+	}
+	if err == nil {
+		r.needed[id]++
+		_, err = r.ring.Open(owner, sealed)
+	}
+	if err == nil {
+		err = errors.New("it was set a moment ago")
+	}
+	r.left = append(r.left, fmt.Sprintf("%s: %v", what, err))
 }
 
 // rotateProject seals a project's secrets anew and returns how many. What cannot be opened stays as it is.
@@ -175,14 +204,20 @@ func rotateProject(ctx context.Context, s *store.Store, ring seal.Ring, project 
 
 // reseal is a secret under the newest key; false when it is, or cannot be opened.
 func reseal(ring seal.Ring, was task.SealedSecret) (now task.SealedSecret, ok bool, err error) {
-	if id, err := seal.KeyOf(was.Sealed); err != nil || id == ring.Newest() {
-		return was, false, nil //nolint:nilerr // what is no sealed text is told of by rotate
-	}
-	text, err := ring.Open(was.Owner(), was.Sealed)
-	if err != nil {
-		return was, false, nil //nolint:nilerr // as above
-	}
 	now = was
-	now.Sealed, err = ring.Seal(was.Owner(), text)
-	return now, err == nil, err
+	now.Sealed, ok, err = underNewest(ring, was.Owner(), was.Sealed)
+	return now, ok, err
+}
+
+// underNewest is what is sealed under the newest key; false when it is, or cannot be opened, of which rotation.look tells.
+func underNewest(ring seal.Ring, owner string, sealed []byte) (anew []byte, ok bool, err error) {
+	if id, err := seal.KeyOf(sealed); err != nil || id == ring.Newest() {
+		return sealed, false, nil //nolint:nilerr // as the comment says
+	}
+	text, err := ring.Open(owner, sealed)
+	if err != nil {
+		return sealed, false, nil //nolint:nilerr // likewise
+	}
+	anew, err = ring.Seal(owner, text)
+	return anew, err == nil, err
 }

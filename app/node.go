@@ -39,7 +39,7 @@ func newNode() *cobra.Command {
 			}
 			ctx := newLog(c.Log, cmd.ErrOrStderr()).WithContext(cmd.Context())
 			return runNode(ctx, agent.Options{
-				Gateway: c.Gateway, Token: token, Name: c.Name, Bootstrap: c.BootstrapFile, Dir: c.Dir, Slots: c.Slots,
+				Gateway: c.Gateway, Token: token, Name: c.Name, Bootstrap: c.BootstrapFile, BootReport: c.BootReport, Dir: c.Dir, Slots: c.Slots,
 				Workspace: c.Workspace, UnsafeNoIsolation: c.UnsafeNoIsolation || unsafe,
 				Image: c.Image, Sudo: c.Sudo, Memory: int64(c.Memory), CPUs: c.CPUs, Processes: int64(c.PIDs),
 				Disk: int64(c.Disk), KeepFree: int64(c.KeepFree),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"sam/config"
 	"sam/store"
@@ -39,13 +40,21 @@ func openStore(ctx context.Context, c config.Redis, keep time.Duration, blobs bl
 	return store.Open(ctx, o)
 }
 
-// recovered makes up for what Redis has lost, as far as others remember it: the nodes' records are the provider's, and what
+// recovered makes up for what Redis has lost, as far as others remember it: the nodes' records are the providers', and what
 // was asked for is in GitHub's log of deliveries. It may be called again.
 func (s *server) recovered(ctx context.Context, _ string) error {
 	if err := s.runner.Prepare(ctx); err != nil {
 		return err
 	}
-	return s.sweep.Recover(ctx)
+	if err := s.sweep.Recover(ctx); err != nil {
+		return err
+	}
+	// Whose machines there may be is known when the projects are. Nothing waits for a provider that does not answer: the records are
+	// compared with its machines every few minutes.
+	if err := s.pool.ReconcileOnce(ctx, time.Now()); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("the records of machines are not all written anew; trying again at the next comparison")
+	}
+	return nil
 }
 
 // unconfirmed counts what was not acknowledged because Redis's replicas did not have it in time.

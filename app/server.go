@@ -26,6 +26,7 @@ import (
 	"sam/handlers"
 	"sam/runner"
 	"sam/runner/cloud/local"
+	"sam/runner/pool"
 	"sam/store"
 	"sam/store/blob"
 	"sam/task"
@@ -38,6 +39,8 @@ type server struct {
 	consume   store.Handlers
 	sweep     handlers.Sweep
 	runner    *runner.Runner
+	pool      *pool.Pool
+	programs  *gateway.Programs
 	gateway   *gateway.Gateway
 	dashboard *dashboard.Dashboard
 	public    *door
@@ -144,6 +147,9 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.programs, err = gateway.OpenPrograms("", c.Hetzner.Programs); err != nil {
+		return nil, config.Error{Key: "hetzner.programs", Why: err.Error()}
+	}
 	s.gateway = gateway.New(gateway.Options{
 		Model: model,
 		Store: s.store, GitHub: github, Keys: keys,
@@ -154,6 +160,8 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		},
 		Network:    &wire.Network{Policy: c.Network.Policy, Hosts: c.Network.Hosts(), Internal: c.Network.Internal, Images: c.Network.Images},
 		Registries: registries,
+		Programs:   s.programs,
+		From:       gateway.Behind(c.Public.TrustedProxies()),
 	})
 
 	public := http.NewServeMux()
@@ -166,6 +174,9 @@ func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
 		return nil, err
 	}
 	s.public.finish = finishWithin
+	if err := s.openPool(c, keys, secrets); err != nil {
+		return nil, err
+	}
 	if s.operator, err = newDoor(ctx, "operator", c.Operator.Listen, operatorPages(s.readiness.handler(s.healthy), registry)); err != nil {
 		return nil, err
 	}
@@ -196,6 +207,8 @@ func (s *server) run(ctx context.Context) error {
 	group.Go(func() error { return s.store.Watch(ctx, s.recovered) })
 	group.Go(func() error { return s.sweep.Run(ctx) })
 	group.Go(func() error { return s.runner.Reconcile(ctx, runner.ReconcileEvery) })
+	group.Go(func() error { return s.pool.Run(ctx) })
+	group.Go(func() error { return s.pool.Reconcile(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
 		s.drain(ctx)
@@ -220,6 +233,9 @@ func (s *server) close(ctx context.Context) {
 		if err := s.store.Close(); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("closing the store failed")
 		}
+	}
+	if s.programs != nil {
+		_ = s.programs.Close() // they were read only
 	}
 	if s.blobs != nil {
 		_ = s.blobs.Close() // nothing is written any more

@@ -47,9 +47,11 @@ func openLoop(t *testing.T, perSecond int, lasting time.Duration, f func(context
 }
 
 // p99 is the 99th percentile.
-func p99(took []time.Duration) time.Duration {
+func p99(took []time.Duration) time.Duration { return percentile(took, 99) }
+
+func percentile(took []time.Duration, n int) time.Duration {
 	slices.Sort(took)
-	return took[len(took)*99/100]
+	return took[len(took)*n/100]
 }
 
 // delivery is an issue_comment of 12 KB that asks for something, as GitHub sends it.

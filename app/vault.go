@@ -48,19 +48,28 @@ func newVault(s *store.Store, c config.Keys, ring seal.Ring) *vault {
 
 // open returns a secret's value.
 func (v *vault) open(one task.SealedSecret) (string, error) {
+	text, err := v.unseal(one.Owner(), one.Sealed)
+	return string(text), err
+}
+
+// unseal opens whatever is sealed. Nil, the vault of a server without keys, opens nothing.
+func (v *vault) unseal(owner string, sealed []byte) ([]byte, error) {
+	if v == nil {
+		return seal.Ring{}.Open(owner, sealed)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	text, err := v.ring.Open(one.Owner(), one.Sealed)
+	text, err := v.ring.Open(owner, sealed)
 	if errors.Is(err, seal.ErrUnknownKey) && time.Since(v.read) > keysAgain {
 		v.read = time.Now()
 		ring, failed := loadKeys(v.keys)
 		if failed != nil {
-			return "", errors.Join(err, failed)
+			return nil, errors.Join(err, failed)
 		}
 		v.ring = ring
-		text, err = ring.Open(one.Owner(), one.Sealed)
+		text, err = ring.Open(owner, sealed)
 	}
-	return string(text), err
+	return text, err
 }
 
 // Secrets implements gateway.Secrets.

@@ -173,8 +173,29 @@ func TestKeysAreChangedWhileSecretsAreSetAndNoneIsLost(t *testing.T) {
 		put(t, s, keys, fmt.Sprint("S", i), fmt.Sprint("the old value ", i))
 	}
 	before := keyRing(t, keys)
+	token := func(account int64, value string) error {
+		_, err := s.ChangeAccount(t.Context(), account, func(a task.Account) (task.Account, error) {
+			var err error
+			a.Token, err = before.Seal(a.SealedFor(), []byte(value))
+			return a, err
+		})
+		return err
+	}
+	for account := range int64(10) {
+		if err := token(account+1, fmt.Sprint("the old token of ", account+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	newKey(t, keys)
 	var group errgroup.Group
+	group.Go(func() error {
+		for account := int64(2); account <= 10; account += 2 {
+			if err := token(account, fmt.Sprint("the new token of ", account)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	group.Go(func() error { // an operator whose configuration is the old one still
 		for i := 0; i < 20; i += 2 {
 			secret := task.Secret{Name: fmt.Sprint("S", i), Value: fmt.Sprint("the new value ", i)}
@@ -203,7 +224,7 @@ func TestKeysAreChangedWhileSecretsAreSetAndNoneIsLost(t *testing.T) {
 		t.Error("one that is interrupted says that it is done")
 	}
 	var out strings.Builder
-	if err := rotate(t.Context(), s, keyRing(t, keys), &out); err != nil || !strings.Contains(out.String(), "of 30 secrets") {
+	if err := rotate(t.Context(), s, keyRing(t, keys), &out); err != nil || !strings.Contains(out.String(), "of 30 secrets") || !strings.Contains(out.String(), "of 10 accounts' tokens") {
 		t.Fatal(err, out.String())
 	}
 	for _, old := range before.IDs() {
@@ -222,6 +243,19 @@ func TestKeysAreChangedWhileSecretsAreSetAndNoneIsLost(t *testing.T) {
 		}
 		if !slices.Contains(open, want) {
 			t.Errorf("%s is lost", want)
+		}
+	}
+	accounts, err := s.Accounts(t.Context())
+	if err != nil || len(accounts) != 10 {
+		t.Fatal(accounts, err)
+	}
+	for _, a := range accounts {
+		want := fmt.Sprint("the old token of ", a.ID)
+		if a.ID%2 == 0 {
+			want = fmt.Sprint("the new token of ", a.ID)
+		}
+		if got, err := keyRing(t, keys).Open(a.SealedFor(), a.Token); err != nil || string(got) != want {
+			t.Errorf("account %d has %q, %v", a.ID, got, err)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func NewOutbox(f *Forge, l Ledger) *Outbox { return &Outbox{f, l} }
 func (o *Outbox) Deliver(ctx context.Context, to task.OwedTo) {
 	for ctx.Err() == nil {
 		owed, err := o.ledger.TakeOwed(ctx, to)
-		if errors.Is(err, task.ErrNotFound) {
+		if errors.Is(err, task.ErrNotFound) || err != nil && ctx.Err() != nil { // SAM is stopping
 			return
 		}
 		if err != nil {

@@ -164,6 +164,9 @@ func (n *Node) steps(ctx context.Context, a *attempt) (task.End, error) {
 		if err := cmp.Or(err, n.isolates(driver), n.disk.room(ctx)); err != nil {
 			return task.End{}, err
 		}
+		if err := n.boot.tell(ctx, a.spool.append); err != nil {
+			return task.End{}, err
+		}
 		if from, err = n.mirror(ctx, a); err != nil {
 			return task.End{}, err
 		}
@@ -255,6 +258,7 @@ func (n *Node) workspace(ctx context.Context, a *attempt, driver Driver, from he
 // takeUp goes on with an attempt that another process began.
 func (n *Node) takeUp(ctx context.Context, a *attempt) (Workspace, error) {
 	w := n.workspaces.attach(a.start, a.parked.record.heads(), a.parked.container)
+	w.engine.beside.add(a.start.Thread, a.parked.services...)
 	pass, pushed, err := a.spool.since(a.parked.record.Before)
 	if err != nil {
 		return w, err
@@ -283,9 +287,10 @@ func (n *Node) giveBack(ctx context.Context, a *attempt, w Workspace) {
 // drive runs the agent in its workspace and pushes what it committed.
 func (n *Node) drive(ctx context.Context, a *attempt, driver Driver, w Workspace, from heads) task.End {
 	emit := func(e task.Event) error { return a.emit(ctx, e) }
-	limits := n.limits(ctx, a, w)
+	limits, services := n.limits(ctx, a, w), n.watchServices(ctx, a, w)
 	end, err := driver.Run(ctx, &attentive{Workspace: withSecrets(w, a.start.Secrets), emit: emit}, a.start, emit, a.answers)
 	limits()
+	services()
 	var why *stopped
 	switch {
 	case end.Outcome == task.Done: // even if it was about to be stopped

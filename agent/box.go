@@ -62,7 +62,7 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 	}
 	files := openFiles()
 	no := false
-	owner, folder := b.owner(), boxTree
+	owner, folder, memory := b.owner(), boxTree, e.workspaceMemory(b.environment)
 	config := &container.Config{
 		Image: e.image, Hostname: "workspace", User: strconv.Itoa(owner.uid) + ":" + strconv.Itoa(owner.gid), WorkingDir: "/",
 		Entrypoint:  []string{boxSam, "shim"},
@@ -86,11 +86,11 @@ func (e *engine) allowed(b box) (*container.Config, *container.HostConfig) {
 		}
 	}
 	host := &container.HostConfig{
-		NetworkMode: "none", IpcMode: "private",
+		NetworkMode: "none", IpcMode: "private", ExtraHosts: b.environment.hostsOf(),
 		CapDrop: []string{"ALL"},
 		Init:    &no,
 		Resources: container.Resources{
-			Memory: e.memory, MemorySwap: e.memory, NanoCPUs: int64(e.cpus * 1e9), PidsLimit: &e.processes,
+			Memory: memory, MemorySwap: memory, NanoCPUs: int64(e.cpus * 1e9), PidsLimit: &e.processes,
 			Ulimits: []*container.Ulimit{{Name: "nofile", Soft: files, Hard: files}, {Name: "core", Soft: 0, Hard: 0}},
 		},
 		Tmpfs:     map[string]string{"/tmp": "rw,exec,nosuid,nodev,mode=1777,size=" + strconv.Itoa(tmpSize)},

@@ -35,16 +35,19 @@ type environment struct {
 	remote []string // of programs in it, beside that
 	base   map[string]string
 	trash  bool // the image goes with the attempt
+
+	services []service // that run beside it
 }
 
 // environs makes one attempt's environment, and tells what becomes of the repository's wishes.
 type environs struct {
 	*workspaces
-	start wire.Start
-	tell  func(task.Event) error
-	log   *environmentLog
-	told  int
-	vars  devcontainer.Variables
+	start  wire.Start
+	tell   func(task.Event) error
+	log    *environmentLog
+	told   int
+	vars   devcontainer.Variables
+	builds int // images of the configuration that are built
 }
 
 // environment brings up a workspace that waits for its environment, and records the step. A workspace that is up already
@@ -98,9 +101,7 @@ func (e *environs) furnish(ctx context.Context, w *dockerWorkspace) (note string
 	made, err := e.find(roomy, b.tree)
 	done()
 	if made != nil {
-		if err = e.up(limited, w, b, made); err != nil {
-			err = fmt.Errorf("start a container of its image: %w", err)
-		}
+		err = e.up(limited, w, b, made)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -109,8 +110,8 @@ func (e *environs) furnish(ctx context.Context, w *dockerWorkspace) (note string
 		if err := e.failed(err); err != nil {
 			return "", err
 		}
-		if made != nil && made.trash {
-			e.engine.discard(context.WithoutCancel(ctx), made.image)
+		if made != nil {
+			e.discard(ctx, made)
 		}
 		made = nil
 	}
@@ -127,7 +128,7 @@ func (e *environs) furnish(ctx context.Context, w *dockerWorkspace) (note string
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
-	return strings.Join(nonEmpty(made.words(), ran, e.ports(made.config)), "; "), err
+	return strings.Join(nonEmpty(made.words(), made.servicesNote(), ran, e.ports(made.config)), "; "), err
 }
 
 // up brings the container up for an environment, nil for the default one.
@@ -139,8 +140,18 @@ func (e *environs) up(ctx context.Context, w *dockerWorkspace, b box, made *envi
 	}
 	plain := w.env
 	w.settleIn(b)
-	if err := w.up(ctx, b); err != nil {
-		w.env, w.folder, w.dir, w.trash = plain, "", "", "" // for another try in another environment
+	err := w.up(ctx, b)
+	if err != nil && made != nil {
+		err = fmt.Errorf("start a container of its image: %w", err)
+	}
+	if err == nil && made != nil && len(made.services) > 0 {
+		if err = e.serve(ctx, w, b); err != nil { // with half of them there would be an environment that nobody asked for
+			anyway := context.WithoutCancel(ctx)
+			err = errors.Join(err, e.engine.removeBeside(anyway, w.thread), e.engine.remove(anyway, w.id))
+		}
+	}
+	if err != nil {
+		w.env, w.folder, w.dir, w.trash = plain, "", "", nil // for another try in another environment
 		return err
 	}
 	w.waiting = nil
@@ -197,6 +208,7 @@ func (e *environs) find(ctx context.Context, treePath string) (*environment, err
 	if err := e.findings(findings); err != nil {
 		return nil, err
 	}
+	e.builds = buildsOf(config)
 	image, err := e.image(ctx, tree, config, features)
 	if err != nil {
 		return nil, err
@@ -205,7 +217,18 @@ func (e *environs) find(ctx context.Context, treePath string) (*environment, err
 	if err != nil {
 		return nil, err
 	}
+	if made.services, err = e.besides(ctx, tree, config); err != nil {
+		e.discard(ctx, made)
+		return nil, err
+	}
 	return made, e.begins(tree, made)
+}
+
+// discard removes the images that were made for an environment which is not had, when nobody else may have them.
+func (e *environs) discard(ctx context.Context, made *environment) {
+	for _, image := range made.memory().Trash {
+		e.engine.discard(context.WithoutCancel(ctx), image)
+	}
 }
 
 // begins makes sure that the folder in which programs are to begin is in the tree.

@@ -48,13 +48,18 @@ type environmentMemory struct {
 	Folder string   `json:"folder"`
 	Dir    string   `json:"dir"`
 	Env    []string `json:"env"`
-	Trash  string   `json:"trash,omitempty"`
+	Trash  []string `json:"trash,omitempty"` // images
 }
 
 func (m *environment) memory() environmentMemory {
 	kept := environmentMemory{Folder: m.folder, Dir: m.dir, Env: m.remote}
 	if m.trash {
-		kept.Trash = m.image
+		kept.Trash = append(kept.Trash, m.image)
+	}
+	for _, one := range m.services {
+		if one.image.trash {
+			kept.Trash = append(kept.Trash, one.image.id)
+		}
 	}
 	return kept
 }

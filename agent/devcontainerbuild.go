@@ -76,8 +76,8 @@ func (e *environs) users(ctx context.Context, image builtImage, wanted string) (
 	}, nil
 }
 
-// buildOne has the engine build a plan.
-func (e *environs) buildOne(ctx context.Context, plan devcontainer.Plan, tag, network string, args map[string]string) error {
+// buildOnce is a try at buildOne.
+func (e *environs) buildOnce(ctx context.Context, plan devcontainer.Plan, tag, network string, args map[string]string) error {
 	given := map[string]*string{}
 	for _, from := range []map[string]string{plan.Args, args} { // what leads to the network is not the repository's to say
 		for name, value := range from {
@@ -160,7 +160,7 @@ func (e *environs) buildNetwork(ctx context.Context) (mode string, args map[stri
 	gate, b := e.container(e.start, heads{})
 	b.thread += gateSuffix
 	b.tree, b.home, b.objects = "", "", ""
-	gate.id = e.engine.name(b.thread)
+	gate.id, gate.thread = e.engine.name(b.thread), b.thread
 	gate.run = runFolder(string(gate.run) + gateSuffix)
 	b.run = gate.run
 	gate.shim = newShimClient(gate.run)

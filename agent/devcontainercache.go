@@ -88,16 +88,31 @@ func (e *engine) cacheOf(ctx context.Context, s wire.Start) []string {
 		return names // a build without a cache is a slow one
 	}
 	for _, one := range all {
-		if !strings.HasSuffix(one.name, untrustedSuffix) {
+		if strings.HasSuffix(one.name, untrustedSuffix) {
+			continue
+		}
+		if _, err := e.reuse(ctx, one.name); err == nil { // else it has gone meanwhile
 			names = append(names, one.name)
 		}
 	}
 	return names
 }
 
-// prune removes all but the newest images of a repository, and of the node.
-func (e *engine) prune(ctx context.Context, s wire.Start) {
-	for prefix, keep := range map[string]int{e.repositoryTag(s): keptOfRepository, e.nodeTag(): keptOfNode} {
+// buildsOf is how many images a configuration has built: those of services count.
+func buildsOf(config devcontainer.Config) int {
+	built := 1
+	for _, one := range config.Services {
+		if one.Build != nil {
+			built++
+		}
+	}
+	return built
+}
+
+// prune removes all but the newest images of a repository, and of the node. of is how many an environment of the repository has.
+func (e *engine) prune(ctx context.Context, s wire.Start, of int) {
+	e.built.forget()
+	for prefix, keep := range map[string]int{e.repositoryTag(s): keptOfRepository * max(of, 1), e.nodeTag(): keptOfNode} {
 		all, err := e.environments(ctx, prefix)
 		if err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("old images of environments are not removed")
@@ -140,11 +155,15 @@ func (e *engine) tidy(ctx context.Context, layers []string, began time.Time) {
 	}
 }
 
-// discard removes an image by its name, with the layers that only it has. What cannot be removed is so the next time.
-func (e *engine) discard(ctx context.Context, name string) {
+// discard removes an image by its name, with the layers that only it has, and reports whether it is gone. What cannot be
+// removed is so the next time.
+func (e *engine) discard(ctx context.Context, name string) (gone bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*engineAnswers)
 	defer cancel()
-	if _, err := e.client.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true}); err != nil {
+	defer e.built.forget()
+	_, err := e.client.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+	if err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Str("image", name).Msg("an image is not removed yet")
 	}
+	return err == nil
 }

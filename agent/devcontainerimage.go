@@ -24,7 +24,8 @@ type builtImage struct {
 	label   string   // devcontainer.metadata
 	labels  []string // names of all
 	onBuild []string
-	trash   bool // it goes with the attempt
+	ports   []string // that it says it listens on, as numbers
+	trash   bool     // it goes with the attempt
 }
 
 // image gets the image of a configuration: an image that is named, or one that is built; with features, one that is built
@@ -62,7 +63,7 @@ func (e *environs) image(ctx context.Context, tree *os.Root, config devcontainer
 		return builtImage{}, err
 	}
 	defer unlock()
-	if found, err := e.engine.inspect(ctx, tag); err == nil {
+	if found, err := e.engine.reuse(ctx, tag); err == nil {
 		found.trash = e.start.Untrusted
 		return found, nil
 	} else if !errdefs.IsNotFound(err) {
@@ -73,7 +74,7 @@ func (e *environs) image(ctx context.Context, tree *os.Root, config devcontainer
 		return built, err
 	}
 	built.trash = e.start.Untrusted
-	e.engine.prune(ctx, e.start)
+	e.engine.prune(ctx, e.start, e.builds)
 	return built, nil
 }
 
@@ -140,6 +141,10 @@ func (e *engine) inspect(ctx context.Context, name string) (builtImage, error) {
 		found.user, found.env, found.label, found.onBuild = c.User, c.Env, c.Labels[devcontainer.Label], c.OnBuild
 		for name := range c.Labels {
 			found.labels = append(found.labels, name)
+		}
+		for port := range c.ExposedPorts {
+			number, _, _ := strings.Cut(port, "/")
+			found.ports = append(found.ports, number)
 		}
 	}
 	return found, nil

@@ -65,7 +65,8 @@ func TestWhatReachesBeyondTheContainerIsRefusedWhereverItStands(t *testing.T) {
 		{"in a compose file", " (the compose service app)", map[string]string{
 			".devcontainer/devcontainer.json": `{"dockerComposeFile": ["compose.yml"], "service": "app", ` + hostile(marker) + `}`,
 			".devcontainer/compose.yml": "services:\n  app:\n    image: " + DefaultImage + "\n    privileged: true\n    network_mode: host\n    pid: host\n    cap_add: [ALL]\n" +
-				"    volumes: ['" + marker + ":/host']\n    environment: [\"KEPT=kept\"]\n  db:\n    image: postgres\n",
+				"    volumes: ['" + marker + ":/host']\n    environment: [\"KEPT=kept\"]\n  db:\n    image: " + DefaultImage + "\n    privileged: true\n    network_mode: host\n" +
+				"    volumes: ['" + marker + ":/host']\n    command: [sh, -c, 'touch /host/by-db; sleep 1000']\n",
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -82,8 +83,10 @@ func TestWhatReachesBeyondTheContainerIsRefusedWhereverItStands(t *testing.T) {
 						t.Errorf("%s of the service is not told: %q", one, f.notices())
 					}
 				}
-				if !f.noticed(devcontainer.Refused, "dockerComposeFile", "Not started: db") {
-					t.Errorf("the other service is not told: %q", f.notices())
+				for _, one := range []string{"privileged", "network_mode", "volumes"} {
+					if !f.noticed(devcontainer.Refused, one+" (the compose service db)", "refused") {
+						t.Errorf("%s of the other service is not told: %q", one, f.notices())
+					}
 				}
 			}
 			for _, property := range properties {
@@ -229,7 +232,7 @@ func TestOnlyTheNewestImagesOfARepositoryAreKept(t *testing.T) {
 			made.discard(context.Background(), one.name)
 		}
 	})
-	made.prune(t.Context(), s)
+	made.prune(t.Context(), s, 1)
 	all, err := made.environments(t.Context(), made.nodeTag())
 	if err != nil || len(all) != keptOfRepository+1 || !slices.ContainsFunc(all, func(one namedImage) bool { return one.name == other }) {
 		t.Errorf("left are %v, %v", all, err)

@@ -47,8 +47,11 @@ type disk struct {
 	limit      int64 // of a workspace, bytes
 	keep       int64 // of the node's disk, bytes
 	relieve    func(context.Context, func() bool)
+	spare      func(context.Context)
 	space      func() (free int64, files float64, err error)
 	images     func() (free int64, files float64, err error) // of the engine's disk; nil: none, or none of this machine's
+	size       int64                                         // of the node's disk, bytes; 0: not known
+	imagesSize int64                                         // of the engine's, likewise
 	fillers    atomic.Int32                                  // builds by the engine, and images that it fetches
 
 	mu      sync.Mutex
@@ -176,11 +179,17 @@ func full(use quotaUse) string {
 	return ""
 }
 
-// tend looks at the space that is left until ctx ends. When there is too little, what is idle goes, oldest first, and when
-// that is not enough the largest workspace's attempt is stopped, one at a time.
+// tend looks at the space that is left until ctx ends. When there is little, what can be made anew goes; when there is too
+// little, what is idle goes too, oldest first, and when that is not enough the largest workspace's attempt is stopped, one at
+// a time.
 func (d *disk) tend(ctx context.Context) {
+	var spared time.Time
 	for pause := lookAtSpace; after(ctx, pause) == nil; {
 		pause = lookAtSpace
+		if time.Since(spared) >= spareEach && (d.tight(1) || d.imagesTight(1)) {
+			d.spare(ctx)
+			spared = time.Now()
+		}
 		if !d.short(1) {
 			continue
 		}
@@ -248,9 +257,12 @@ func (w *workspaces) measure(ctx context.Context, thread string) (int64, error) 
 			u.bytes += *c.SizeRw
 		}
 		if err == nil && c.State != nil && c.State.Running {
-			err = u.unlinked(ctx, c.ID, c.State.Pid)
-			return u.bytes, err
+			if err := u.unlinked(ctx, c.ID, c.State.Pid); err != nil {
+				return u.bytes, err
+			}
 		}
+		err = w.measureBeside(ctx, thread, &u)
+		return u.bytes, err
 	}
 	return u.bytes, nil
 }

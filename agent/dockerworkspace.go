@@ -16,6 +16,7 @@ import (
 type dockerWorkspace struct {
 	engine  *engine
 	id      string // of the container; its name until it is made
+	thread  string // whose services go with it
 	shim    *shimClient
 	run     runFolder
 	env     []string
@@ -25,7 +26,7 @@ type dockerWorkspace struct {
 	waiting *box            // until it is up: what it is made for, when the tree says in which environment
 	folder  string          // where the tree is; empty: boxTree
 	dir     string          // where the agent begins; empty: folder
-	trash   string          // an image that goes with it
+	trash   []string        // images that go with it
 	// attached: another process of the node has made it
 	attached bool
 }
@@ -231,12 +232,12 @@ func (w *dockerWorkspace) tidy(ctx context.Context, key string, agent bool) {
 	_ = w.shim.forget(ctx, key) // else it goes with the container
 }
 
-// Close removes the container, and all that runs in it.
+// Close removes the container, all that runs in it, and the services beside it.
 func (w *dockerWorkspace) Close(ctx context.Context) error {
 	w.shim.close()
-	failed := []error{w.engine.remove(ctx, w.id)}
-	if w.trash != "" {
-		w.engine.discard(ctx, w.trash)
+	failed := []error{w.engine.removeBeside(ctx, w.thread), w.engine.remove(ctx, w.id)}
+	for _, image := range w.trash {
+		w.engine.discard(ctx, image)
 	}
 	if w.forward != nil {
 		failed = append(failed, w.forward.close(ctx))

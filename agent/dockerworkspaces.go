@@ -63,7 +63,7 @@ func (w *workspaces) makeDocker(ctx context.Context, s wire.Start, from heads) (
 func (w *workspaces) container(s wire.Start, from heads) (*dockerWorkspace, box) {
 	run := runFolder(filepath.Join(w.runs, s.Thread))
 	made := &dockerWorkspace{
-		engine: w.engine, id: w.engine.name(s.Thread), shim: newShimClient(run), run: run, ending: w.ending,
+		engine: w.engine, id: w.engine.name(s.Thread), thread: s.Thread, shim: newShimClient(run), run: run, ending: w.ending,
 		env:  slices.Concat(boxEnvironment(), workspaceGit(s, "http://"+shim.Listen+"/").env(), proxyEnvironment(s, shim.Listen)),
 		wait: patience{interrupt: waitInterrupt, terminate: waitTerminate},
 	}

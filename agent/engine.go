@@ -61,8 +61,10 @@ type engine struct {
 	accounts  accounts
 	groups    cgroups
 	store     store
-	layer     int64 // bytes that a container may write to its own file system; 0: it is watched
-	disk      *disk // nil: nobody's care; set when the node runs
+	layer     int64     // bytes that a container may write to its own file system; 0: it is watched
+	disk      *disk     // nil: nobody's care; set when the node runs
+	built     builtOnes // environments, by their repositories
+	beside    beside    // services, by their threads
 }
 
 // openEngine finds the engine at an address, or where the environment says, and asks whether it answers.
@@ -176,6 +178,7 @@ func (e *engine) remove(ctx context.Context, id string) error {
 // left is a container of this node's that exists.
 type left struct {
 	id, thread, task string
+	service          string // of a compose file, that runs beside a workspace; empty: it is the workspace
 	epoch            int64
 	running          bool
 }
@@ -192,7 +195,7 @@ func (e *engine) list(ctx context.Context) ([]left, error) {
 	found := make([]left, 0, len(all))
 	for _, c := range all {
 		epoch, _ := strconv.ParseInt(c.Labels[labelEpoch], 10, 64) // 0, which no attempt has, if another wrote it
-		found = append(found, left{id: c.ID, thread: c.Labels[labelThread], task: c.Labels[labelTask], epoch: epoch, running: c.State == "running"})
+		found = append(found, left{id: c.ID, thread: c.Labels[labelThread], task: c.Labels[labelTask], service: c.Labels[labelService], epoch: epoch, running: c.State == "running"})
 	}
 	return found, nil
 }

@@ -95,10 +95,14 @@ func (e *engine) limitsOf(ctx context.Context, id string) []limitCounter {
 		text: fmt.Sprintf("Programs in the workspace tried to start more processes than it may have at once, which is %d, threads too (`pids` in the node's configuration): "+
 			"the system refused them. Ask for less at once, or have the limit raised.", e.processes),
 	}
+	most := e.memory
+	if c.HostConfig != nil && c.HostConfig.Memory > 0 {
+		most = c.HostConfig.Memory // half of it, beside services
+	}
 	memory := limitCounter{
-		word: "oom_kill", code: codeMemory, subject: size(e.memory),
-		text: fmt.Sprintf("Programs in the workspace took all the memory that it may have, which is %s (`memory` in the node's configuration): "+
-			"the system ended the largest of them, and the rest goes on. Ask for less at once, or have the limit raised.", size(e.memory)),
+		word: "oom_kill", code: codeMemory, subject: size(most),
+		text: fmt.Sprintf("Programs in the workspace took all the memory that it may have, which is %s (`memory` in the node's configuration; half of it beside services): "+
+			"the system ended the largest of them, and the rest goes on. Ask for less at once, or have the limit raised.", size(most)),
 	}
 	var found []limitCounter
 	add := func(c limitCounter, parts ...string) {

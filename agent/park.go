@@ -16,7 +16,8 @@ import (
 type parked struct {
 	record    record
 	container string
-	unlock    func() // of its thread
+	services  []string // their containers, beside it
+	unlock    func()   // of its thread
 }
 
 // equip finds the engine, as the options ask for it, and sets what kind of workspace the node makes.
@@ -67,7 +68,7 @@ func (n *Node) park(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	containers := map[wire.Ref]left{}
+	containers, services := map[wire.Ref]left{}, map[wire.Ref][]string{}
 	if n.workspaces.engine != nil {
 		if err := n.workspaces.engine.sweep(ctx); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("what a killed node left is not all removed")
@@ -77,7 +78,12 @@ func (n *Node) park(ctx context.Context) error {
 			return err
 		}
 		for _, c := range found {
-			containers[wire.Ref{Task: c.task, Epoch: c.epoch}] = c
+			ref := wire.Ref{Task: c.task, Epoch: c.epoch}
+			if c.service != "" {
+				services[ref] = append(services[ref], c.id)
+				continue
+			}
+			containers[ref] = c
 		}
 	}
 	for _, one := range records {
@@ -89,8 +95,9 @@ func (n *Node) park(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			n.parked[ref] = &parked{record: one, container: c.id, unlock: unlock}
+			n.parked[ref] = &parked{record: one, container: c.id, services: services[ref], unlock: unlock}
 			delete(containers, ref)
+			delete(services, ref)
 			continue
 		}
 		if err := n.records.remove(ref); err != nil {
@@ -101,6 +108,13 @@ func (n *Node) park(ctx context.Context) error {
 		zerolog.Ctx(ctx).Info().Str("task", ref.Task).Str("thread", c.thread).Msg("a container that an earlier process left is removed")
 		if err := n.workspaces.engine.remove(ctx, c.id); err != nil {
 			return err
+		}
+	}
+	for _, ids := range services {
+		for _, id := range ids {
+			if err := n.workspaces.engine.remove(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -114,7 +128,11 @@ func (n *Node) discard(ctx context.Context, ref wire.Ref) error {
 	}
 	delete(n.parked, ref)
 	defer p.unlock()
-	return errors.Join(n.workspaces.engine.remove(ctx, p.container), n.records.remove(ref))
+	failed := []error{n.workspaces.engine.remove(ctx, p.container), n.records.remove(ref)}
+	for _, id := range p.services {
+		failed = append(failed, n.workspaces.engine.remove(ctx, id))
+	}
+	return errors.Join(failed...)
 }
 
 // resume puts a spool where the gateway wants it, and goes on with its attempt if that is parked. ctx is the node's.

@@ -193,6 +193,7 @@ var noticeTitles = map[string]string{
 	"repository_ignored":   "Not followed in the repository",
 	"restored_from_base":   "Restored from the base branch",
 	"secret_withheld":      "A secret was withheld",
+	"service_ended":        "A service of the project ended",
 }
 
 func notice(n task.Notice) *noticeView {

@@ -26,88 +26,93 @@ var composeRefusals = map[string]string{
 	"extends": "a service is read from the named files alone. Write it out",
 }
 
-// FromCompose returns config with the image or the build of its compose service, its environment and its user, and nothing
-// else of it: SAM makes the one container itself. Other services are not started. The error is an *UnusableError.
+// Of the named service these are either taken, or asked for by nobody who makes one container: passed over in silence.
+var ofTheNamed = []string{
+	"image", "build", "environment", "user", "command", "entrypoint", "depends_on", "restart", "init", "tty", "stdin_open", "working_dir",
+	"container_name", "hostname", "labels", "expose", "profiles",
+}
+
+// FromCompose returns config with the image or the build of its compose service, its environment and its user, and the
+// services that run beside it, in the order in which they start. The error is an *UnusableError.
 func FromCompose(tree *os.Root, config Config, vars Variables) (Config, []Finding, error) {
-	service, here, others, err := serviceOf(tree, *config.Compose)
+	all, here, err := servicesOf(tree, *config.Compose)
 	if err != nil {
 		return config, nil, err
 	}
-	c := &checker{source: "the compose service " + keepShort(config.Compose.Service), vars: vars}
+	service, err := all.said(config.Compose.Service)
+	if err != nil {
+		return config, nil, err
+	}
+	c := &checker{source: serviceSource(config.Compose.Service), vars: vars}
+	c.composeRefused(service, ofTheNamed, "image, build, environment, user and depends_on")
+	beside := &besides{all: all, named: config.Compose.Service, here: here, vars: vars}
+	if config.Services, config.Needs, err = beside.of(config.Compose, service); err != nil {
+		return config, c.findings, err
+	}
+	config, err = c.fromNamed(config, service, here)
+	return config, append(c.findings, beside.findings...), err
+}
+
+func serviceSource(name string) string { return "the compose service " + keepShort(name) }
+
+// composeRefused tells what of a service is left out: what reaches beyond its container, and what is not known.
+func (c *checker) composeRefused(service properties, taken []string, words string) {
 	for _, name := range slices.Sorted(maps.Keys(service)) {
+		if slices.Contains(taken, name) {
+			continue
+		}
 		switch why, refused := composeRefusals[name]; {
+		case refused && empty(service[name]):
 		case refused:
 			c.refuse(name, why)
-		case !slices.Contains([]string{"image", "build", "environment", "user", "command", "entrypoint", "depends_on", "restart", "init", "tty", "stdin_open", "working_dir", "container_name", "hostname", "labels"}, name):
-			c.find(Ignored, keepShort(name), "%s is ignored: of a compose service SAM takes image, build, environment and user.", keepShort(name))
+		default:
+			c.find(Ignored, keepShort(name), "%s is ignored: of a compose service SAM takes %s.", keepShort(name), words)
 		}
 	}
-	c.unstarted(others, service["depends_on"])
+}
+
+// fromNamed takes of the service that is named what the workspace is made from.
+func (c *checker) fromNamed(config Config, service properties, here string) (Config, error) {
 	var lower Config
 	lower.ContainerEnv = c.composeEnvironment(service["environment"])
 	lower.ContainerUser = c.user("user", service["user"])
 	config = config.Under(lower)
-	if raw, ok := service["build"]; ok {
-		var at string
-		said := properties{"dockerfile": json.RawMessage(`"Dockerfile"`)}
-		if json.Unmarshal(raw, &at) == nil {
-			said["context"] = raw
-		} else if err := json.Unmarshal(raw, &said); err != nil {
-			return config, c.findings, failedWhole("build", "The compose service's build is not understood. Mend it.")
-		}
-		if list := c.composeEnvironment(said["args"]); list != nil {
-			if said["args"], err = json.Marshal(list); err != nil {
-				return config, c.findings, failedWhole("build", "The compose service's build arguments are not understood. Mend them.")
-			}
-		}
-		config.Build, err = c.composeBuild(said, here)
-		return config, c.findings, err
-	}
-	image, ok := c.text("image", service["image"])
-	if !ok || image == "" {
-		return config, c.findings, failedWhole("service", "The compose service %s has neither image nor build. Add one of them.", keepShort(config.Compose.Service))
-	}
-	config.Image = image
-	return config, c.findings, CheckImage(image)
+	var err error
+	config.Image, config.Build, err = c.composeOrigin(service, here, config.Compose.Service)
+	return config, err
 }
 
-// unstarted says which services do not run, and of which of them the service says that it needs them.
-func (c *checker) unstarted(others map[string]string, raw json.RawMessage) {
-	if len(others) == 0 {
-		return
+// composeOrigin is what a service is made from: an image, or a build.
+func (c *checker) composeOrigin(service properties, here, name string) (image string, build *Build, err error) {
+	raw, ok := service["build"]
+	if !ok {
+		image, ok = c.text("image", service["image"])
+		if !ok || image == "" {
+			return "", nil, failedWhole("service", "The compose service %s has neither image nor build. Add one of them.", keepShort(name))
+		}
+		return image, nil, CheckImage(image)
 	}
-	var all, needed []string
-	for _, name := range slices.Sorted(maps.Keys(others)) {
-		all = append(all, keepShort(name))
-		if image := others[name]; image != "" {
-			all[len(all)-1] += " (" + keepShort(image) + ")"
+	var at string
+	said := properties{"dockerfile": json.RawMessage(`"Dockerfile"`)}
+	if json.Unmarshal(raw, &at) == nil {
+		said["context"] = raw
+	} else if err := json.Unmarshal(raw, &said); err != nil {
+		return "", nil, failedWhole("build", "The compose service's build is not understood. Mend it.")
+	}
+	if list := c.composeEnvironment(said["args"]); list != nil {
+		if said["args"], err = json.Marshal(list); err != nil {
+			return "", nil, failedWhole("build", "The compose service's build arguments are not understood. Mend them.")
 		}
 	}
-	wants := map[string]any{}
-	var list []string
-	if json.Unmarshal(raw, &list) == nil {
-		for _, name := range list {
-			wants[name] = nil
-		}
-	} else {
-		_ = json.Unmarshal(raw, &wants) // what is neither names nothing
-	}
-	for _, name := range slices.Sorted(maps.Keys(wants)) {
-		if _, ok := others[name]; ok {
-			needed = append(needed, keepShort(name))
-		}
-	}
-	text := "Not started: " + listed(all) + ". SAM makes one container for a task, which has no network to another one."
-	if len(needed) > 0 {
-		text += " The service says that it depends on " + listed(needed) + ", so what asks for that by its name will fail."
-	}
-	c.find(Refused, "dockerComposeFile", "%s Install what the tests need in the image, start it in postStartCommand, and reach it at localhost.", text)
+	build, err = c.composeBuild(said, here)
+	return "", build, err
 }
 
 // maxListed is how many names a sentence holds.
 const maxListed = 10
 
-func listed(names []string) string {
+// Listed joins names, and counts those beyond the tenth.
+func Listed(names []string) string {
 	if more := len(names) - maxListed; more > 0 {
 		return strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more", more)
 	}
@@ -128,46 +133,51 @@ func (c *checker) composeBuild(said properties, here string) (*Build, error) {
 	return c.buildOf(said, at, "build")
 }
 
-// serviceOf reads the service out of the files, of which a later one counts before an earlier one. others are those that
-// compose would start beside it, each with its image as it is written, empty where it is built.
-func serviceOf(tree *os.Root, compose Compose) (service properties, here string, others map[string]string, err error) {
-	service, others = properties{}, map[string]string{}
+// composed are services as the files say them, by name.
+type composed map[string]map[string]any
+
+// servicesOf reads the services out of the files, of which a later one's word counts before an earlier one's. here is the folder
+// that their paths begin in.
+func servicesOf(tree *os.Root, compose Compose) (all composed, here string, err error) {
+	all = composed{}
 	for _, name := range compose.Files {
 		data, err := readFile(tree, name, maxFile)
 		if err != nil {
 			if escapes(err) {
-				return nil, "", nil, outside("dockerComposeFile", name)
+				return nil, "", outside("dockerComposeFile", name)
 			}
-			return nil, "", nil, failedWhole("dockerComposeFile", "%s cannot be read: %s. Mend the path.", keepShort(name), plain(err))
+			return nil, "", failedWhole("dockerComposeFile", "%s cannot be read: %s. Mend the path.", keepShort(name), plain(err))
 		}
 		var said struct {
-			Services map[string]map[string]any `yaml:"services"`
+			Services composed `yaml:"services"`
 		}
 		if strings.Contains(string(data), "*") && aliases.Match(data) { // a few lines of them can be gigabytes
-			return nil, "", nil, failedWhole("dockerComposeFile", "%s uses YAML aliases, which are not read. Write out what they stand for.", keepShort(name))
+			return nil, "", failedWhole("dockerComposeFile", "%s uses YAML aliases, which are not read. Write out what they stand for.", keepShort(name))
 		}
 		if err := yaml.Unmarshal(data, &said); err != nil {
-			return nil, "", nil, failedWhole("dockerComposeFile", "%s is broken: %s. Mend the file.", keepShort(name), yaml.FormatError(err, false, false))
+			return nil, "", failedWhole("dockerComposeFile", "%s is broken: %s. Mend the file.", keepShort(name), yaml.FormatError(err, false, false))
 		}
-		for other, values := range said.Services {
-			if other != compose.Service {
-				if profiles, ok := values["profiles"].([]any); ok && len(profiles) > 0 {
-					continue // started by those who ask for it
-				}
-				if image, ok := values["image"].(string); ok || others[other] == "" {
-					others[other] = image
-				}
-				continue
+		for service, values := range said.Services {
+			if all[service] == nil {
+				all[service] = map[string]any{}
 			}
-			if err := interpolated(values, service); err != nil {
-				return nil, "", nil, failedWhole("dockerComposeFile", "%s of the service %s: %s. Write the value out.", keepShort(name), keepShort(other), err)
-			}
+			maps.Copy(all[service], values)
 		}
 	}
-	if len(service) == 0 {
-		return nil, "", nil, failedWhole("service", "No compose file has the service %s. Mend its name.", keepShort(compose.Service))
+	return all, path.Dir(compose.Files[0]), nil
+}
+
+// said is what a service says, with the defaults of the variables that it asks for.
+func (all composed) said(name string) (properties, error) {
+	values := all[name]
+	if len(values) == 0 {
+		return nil, failedWhole("service", "No compose file has the service %s. Mend its name.", keepShort(name))
 	}
-	return service, path.Dir(compose.Files[0]), others, nil
+	service := properties{}
+	if err := interpolated(values, service); err != nil {
+		return nil, failedWhole("dockerComposeFile", "The compose service %s: %s. Write the value out.", keepShort(name), err)
+	}
+	return service, nil
 }
 
 var (

@@ -22,6 +22,9 @@ type Config struct {
 	Ports                     []string          // forwardPorts: information only
 	Features                  []Feature         // in the order of installing
 	Hooks                     Hooks
+
+	Services []Service            // of compose files, that run beside; in the order in which they start
+	Needs    map[string]Condition // of the workspace: what of them is waited for before anything runs in it
 }
 
 // Build is a Dockerfile of the tree's and the folder that it may copy from, both as paths in the tree.
@@ -35,6 +38,7 @@ type Build struct {
 type Compose struct {
 	Files   []string // paths in the tree
 	Service string
+	Run     []string // runServices; nil: all of the files'
 }
 
 // Stage is when a lifecycle command runs.

@@ -1,7 +1,6 @@
 package devcontainer
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,48 +97,6 @@ func TestOfComposeOneServiceIsTaken(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestTheComposeServicesThatDoNotRunAreNamedAndWhetherTheyAreNeeded(t *testing.T) {
-	t.Parallel()
-	const others = "  db:\n    image: postgres:${V:-16}\n  cache:\n    build: cache\n  debug:\n    image: x\n    profiles: [debug]\n"
-	for _, row := range []struct {
-		name, text string
-		words      []string
-		not        string
-	}{
-		{"a list of needs", "services:\n  app:\n    image: debian:12\n    depends_on: [db, nowhere]\n" + others, []string{"Not started: cache, db (postgres:${V:-16}). ", "depends on db,", "at localhost"}, "debug"},
-		{"needs with conditions", "services:\n  app:\n    image: debian:12\n    depends_on:\n      cache: {condition: service_healthy}\n      db: {condition: service_started}\n" + others, []string{"depends on cache, db,"}, "debug"},
-		{"no needs", "services:\n  app:\n    image: debian:12\n" + others, []string{"Not started: cache, db"}, "depends on"},
-		{"nothing else", "services:\n  app:\n    image: debian:12\n    depends_on: [nowhere]\n", nil, "Not started"},
-		{"very many", "services:\n  app:\n    image: debian:12\n" + many(30), []string{"s09 and 20 more. "}, "s10"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			_, findings, err := FromCompose(treeOf(t, map[string]string{"compose.yml": row.text}), Config{Compose: &Compose{Files: []string{"compose.yml"}, Service: "app"}}, testVariables)
-			if err != nil {
-				t.Fatal(err)
-			}
-			said := fmt.Sprint(findings)
-			for _, words := range row.words {
-				if !strings.Contains(said, words) {
-					t.Errorf("%q is not in %s", words, said)
-				}
-			}
-			if strings.Contains(said, row.not) {
-				t.Errorf("%q is in %s", row.not, said)
-			}
-		})
-	}
-}
-
-// many are n services of a compose file.
-func many(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "  s%02d:\n    build: .\n", i)
-	}
-	return b.String()
 }
 
 func TestAnImagesUserIsNoLineOfADockerfile(t *testing.T) {

@@ -125,6 +125,13 @@ func (c *checker) compose(said properties, here string, config *Config) error {
 		return failedWhole("service", "dockerComposeFile needs one to ten files and the service that the agent is to work in. Add them.")
 	}
 	compose := &Compose{Service: service}
+	if raw := said["runServices"]; raw != nil && string(raw) != "null" {
+		compose.Run = []string{}
+		if err := json.Unmarshal(raw, &compose.Run); err != nil {
+			c.mistyped("runServices", "a list of services of the compose files")
+			compose.Run = nil
+		}
+	}
 	for _, file := range files {
 		expanded, ok := c.expanded("dockerComposeFile", file)
 		if !ok {

@@ -36,8 +36,11 @@ func (w *world) composedFiles() map[string][]byte {
   second:
     image: ` + image + `
     privileged: true
-    volumes: ["` + w.ownedDir() + `:/owned"]
-    entrypoint: ["touch", "/owned/by-second"]
+    network_mode: host
+    pid: host
+    cap_add: [ALL]
+    volumes: ["` + w.ownedDir() + `:/owned", "/var/run/docker.sock:/var/run/docker.sock"]
+    entrypoint: ["sh", "-c", "touch /owned/by-second; sleep 600"]
 `),
 	}
 }
@@ -51,8 +54,21 @@ func (w *world) composes() []attempt {
 		unless("compose-namespaces", refused("pid"), w.loose),
 		unless("compose-network", refused("network_mode"), func(s *scene, _ said) string { return s.box.offline() }),
 		unless("compose-environment", refused("env_file"), func(_ *scene, r said) string { return w.stolen(r.Loot) }),
-		unless("compose-services", refused("dockerComposeFile"), w.ran("second")),
+		unless("compose-services", refused("the compose service second"), w.second),
 	}
+}
+
+// second says what the service beside the workspace has that it should not.
+func (w *world) second(s *scene, r said) string {
+	if why := w.ran("second")(s, r); why != "" {
+		return why
+	}
+	for _, one := range s.services {
+		if why := one.loose() + one.wired(); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // buildCache is the name of the attempt to have others work in an image that nobody vouches for.
@@ -114,12 +130,18 @@ func (w *world) furnished(ctx context.Context, attempts ...string) (made string,
 		return "", nil, err
 	}
 	var container *box
+	var services []*box
 	if slices.Contains(attempts, "pause") {
 		if _, err := j.reports(ctx, "made"); err != nil {
 			return "", nil, err
 		}
 		if container, err = w.boxOf(ctx, j.id); err != nil || container == nil {
 			return "", nil, fmt.Errorf("find the container of the repository with a compose file: %w", orNone(err, container))
+		}
+	}
+	if container != nil {
+		if services, err = servicesOf(ctx, j.id); err != nil || len(services) != 1 {
+			return "", nil, fmt.Errorf("find the service beside the repository with a compose file: there are %d (%w)", len(services), orNone(err, nil))
 		}
 	}
 	done, err := j.ends(ctx)
@@ -132,7 +154,7 @@ func (w *world) furnished(ctx context.Context, attempts ...string) (made string,
 	if report, ran := done.report("made"); ran && report.Ran {
 		made = report.Said
 	}
-	return made, &scene{world: w, task: done, box: container}, nil
+	return made, &scene{world: w, task: done, box: container, services: services}, nil
 }
 
 // untrustedImages are those of this run that are kept for heads that nobody vouches for.

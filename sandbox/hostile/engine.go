@@ -122,7 +122,30 @@ func (w *world) boxOf(ctx context.Context, task string) (*box, error) {
 	if err != nil || id == "" {
 		return nil, err
 	}
-	out, err := run(ctx, "", "docker", "inspect", strings.Fields(id)[0])
+	all := strings.Fields(id) // newest first: services are made after the workspace that they are beside
+	return readBox(ctx, all[len(all)-1])
+}
+
+// servicesOf are the containers of a task's services that run beside its workspace.
+func servicesOf(ctx context.Context, task string) ([]*box, error) {
+	ids, err := run(ctx, "", "docker", "ps", "--quiet", "--filter", "label=sam.task="+task, "--filter", "label=sam.service")
+	if err != nil {
+		return nil, err
+	}
+	var found []*box
+	for _, id := range strings.Fields(ids) {
+		one, err := readBox(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}
+
+// readBox looks at a container that runs.
+func readBox(ctx context.Context, id string) (*box, error) {
+	out, err := run(ctx, "", "docker", "inspect", id)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +182,11 @@ func (b *box) offline() string {
 	if b.HostConfig.NetworkMode != "none" {
 		return "the container's network is " + b.HostConfig.NetworkMode
 	}
+	return b.wired()
+}
+
+// wired says what of a network the kernel has for a container, "" when that is its loopback alone.
+func (b *box) wired() string {
 	for i, line := range strings.Split(strings.TrimSpace(b.interfaces), "\n") {
 		if name, _, _ := strings.Cut(strings.TrimSpace(line), ":"); i >= 2 && name != "lo" {
 			return "the container has the interface " + name

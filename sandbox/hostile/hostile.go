@@ -109,12 +109,13 @@ func (w *world) wants(name string) bool {
 
 // scene is what an attempt is judged by.
 type scene struct {
-	world  *world
-	task   *record
-	box    *box // of the attempt's container, as it was while it ran
-	before *state
-	after  *state
-	own    string // name of the attempt's report, when that is not the attempt's
+	world    *world
+	task     *record
+	box      *box   // of the attempt's container, as it was while it ran
+	services []*box // that ran beside it, where that is looked at
+	before   *state
+	after    *state
+	own      string // name of the attempt's report, when that is not the attempt's
 }
 
 // attempt is one thing that is tried in a workspace.

@@ -17,6 +17,9 @@ import (
 // asked what it has.
 func (d *disk) settle(ctx context.Context) {
 	log := zerolog.Ctx(ctx)
+	if d.size == 0 {
+		d.size = sizeOf(d.workspaces.dir)
+	}
 	quota, err := openProjects(d.workspaces.dir, d.limit)
 	if err == nil {
 		d.workspaces.quota = quota
@@ -30,6 +33,7 @@ func (d *disk) settle(ctx context.Context) {
 	}
 	e.disk = d
 	if e.store.root != "" {
+		d.imagesSize = sizeOf(e.store.root)
 		d.images = func() (int64, float64, error) { return space(e.store.root) }
 	}
 	if e.store.quota == nil {

@@ -214,7 +214,7 @@ func (w *workspaces) keep(tree, aside string, repository int64) error {
 func (n *Node) tidy(ctx context.Context) {
 	for pause := time.Minute; after(ctx, pause) == nil; pause = sweepEach {
 		n.sweep(ctx, func() bool { return false })
-		n.mirrors.makeReady(ctx, time.Now(), func() bool { return n.disk.short(1.25) })
+		n.mirrors.makeReady(ctx, time.Now(), func() bool { return n.disk.tight(1.25) })
 	}
 }
 

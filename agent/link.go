@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
@@ -74,7 +75,8 @@ func (n *Node) connect(ctx context.Context) (up bool, err error) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(wire.MaxFrame)
-	welcome, err := n.greet(ctx, conn)
+	held := n.held(ctx)
+	welcome, err := n.greet(ctx, conn, held)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +85,7 @@ func (n *Node) connect(ctx context.Context) (up bool, err error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.receive(ctx, conn) })
 	group.Go(func() error { return n.send(inner, conn) })
-	group.Go(func() error { return n.beats(inner, conn, welcome.BeatSeconds) })
+	group.Go(func() error { return n.beats(inner, conn, welcome.BeatSeconds, held) })
 	group.Go(func() error { return n.pings(inner, conn) })
 	group.Go(func() error {
 		<-inner.Done() // one of the others failed, or the node ends
@@ -125,7 +127,7 @@ func (n *Node) dial(ctx context.Context) (*websocket.Conn, error) {
 }
 
 // greet says Hello and puts the spools where Welcome wants them.
-func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, error) {
+func (n *Node) greet(ctx context.Context, conn *websocket.Conn, held wire.Held) (*wire.Welcome, error) {
 	limited, cancel := context.WithTimeout(ctx, n.pace.answer)
 	defer cancel()
 	spools := n.spools.refs()
@@ -135,7 +137,7 @@ func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, 
 	}
 	hello := wire.Frame{Type: wire.TypeHello, Hello: &wire.Hello{
 		Protocols: protocols, Node: n.options.Name, Version: n.options.Version, Slots: n.options.Slots,
-		Workspace: n.workspaces.kind, Agents: n.drivers.names(), Mirrors: n.mirrors.held(), Spools: spools,
+		Workspace: n.workspaces.kind, Agents: n.drivers.names(), Held: held, Spools: spools, Boot: n.boot.forServer(ctx),
 	}}
 	if err := n.say(limited, conn, hello); err != nil {
 		return nil, err
@@ -153,6 +155,9 @@ func (n *Node) greet(ctx context.Context, conn *websocket.Conn) (*wire.Welcome, 
 			welcome.Protocol, wire.Oldest, wire.Version)
 	}
 	n.protocol.Store(int64(welcome.Protocol))
+	if hello.Hello.Boot != nil {
+		n.boot.welcomed(ctx, time.Now())
+	}
 	return welcome, n.place(ctx, welcome, spools)
 }
 
@@ -258,10 +263,14 @@ func (n *Node) send(ctx context.Context, conn *websocket.Conn) error {
 	}
 }
 
-func (n *Node) beats(ctx context.Context, conn *websocket.Conn, seconds int) error {
+// beats tells how the node is, and what it holds when that is not what was said before.
+func (n *Node) beats(ctx context.Context, conn *websocket.Conn, seconds int, said wire.Held) error {
 	every := time.Duration(max(1, seconds)) * time.Second
 	for {
 		beat := n.beat()
+		if held := n.held(ctx); !slices.Equal(held.Mirrors, said.Mirrors) || !slices.Equal(held.Built, said.Built) {
+			beat.Held, said = &held, held
+		}
 		if err := n.say(ctx, conn, wire.Frame{Type: wire.TypeBeat, Beat: &beat}); err != nil {
 			return err
 		}

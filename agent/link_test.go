@@ -198,10 +198,10 @@ func TestASlowGatewayDoesNotHoldUpTheAgent(t *testing.T) {
 
 func TestVitalsAreRead(t *testing.T) {
 	t.Parallel()
-	if got := memAvailable("MemTotal: 9 kB\nMemAvailable:    2048 kB\n"); got != 2<<20 {
+	if got := memory("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", "MemAvailable"); got != 2<<20 {
 		t.Errorf("got %d", got)
 	}
-	if got := memAvailable("nothing"); got != 0 {
+	if got := memory("nothing", "MemAvailable"); got != 0 {
 		t.Errorf("got %d", got)
 	}
 }

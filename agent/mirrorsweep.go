@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,12 @@ const (
 	maxRefs  = 1000
 )
 
-// sweep removes mirrors that have not been used for long, or any while short says so, and collects what is worth it.
+// sweep removes mirrors that have not been used for long, or any while short says so, the one that was used longest ago first,
+// and collects what is worth it.
 // A mirror that an attempt or a tree borrows from is left as it is: an object that is garbage to the mirror may be needed
 // there.
 func (m *mirrors) sweep(ctx context.Context, borrowed func(int64) bool, now time.Time, short func() bool) {
-	for _, repository := range m.held() {
+	for _, repository := range m.byUse() {
 		if ctx.Err() != nil {
 			return
 		}
@@ -31,6 +33,34 @@ func (m *mirrors) sweep(ctx context.Context, borrowed func(int64) bool, now time
 			zerolog.Ctx(ctx).Warn().Err(err).Int64("repository", repository).Msg("the mirror is not tidied")
 		}
 	}
+}
+
+// spare removes mirrors while tight says so, the one that was used longest ago first, and of those that a tree borrows from what
+// only makes workspaces faster. It collects none: that takes long, and needs room itself.
+func (m *mirrors) spare(ctx context.Context, borrowed func(int64) bool, tight func() bool) {
+	if !tight() {
+		return
+	}
+	for _, repository := range m.byUse() {
+		if ctx.Err() != nil || !tight() {
+			return
+		}
+		if err := m.sweepOne(ctx, repository, borrowed, time.Now(), func() bool { return true }); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Int64("repository", repository).Msg("the disk is nearly full, and the mirror is not removed")
+		}
+	}
+}
+
+// byUse lists the mirrors, the one that was used longest ago first.
+func (m *mirrors) byUse() []int64 {
+	all, used := m.held(), map[int64]time.Time{}
+	for _, repository := range all {
+		if info, err := os.Stat(filepath.Join(m.path(repository), "HEAD")); err == nil { // else it was never finished
+			used[repository] = info.ModTime()
+		}
+	}
+	slices.SortStableFunc(all, func(a, b int64) int { return used[a].Compare(used[b]) })
+	return all
 }
 
 func (m *mirrors) sweepOne(ctx context.Context, repository int64, borrowed func(int64) bool, now time.Time, short func() bool) error {

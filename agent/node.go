@@ -49,6 +49,8 @@ type Options struct {
 	// Transient says that Dir goes with this process: then containers do not wait for the next one, there is none. Run
 	// removes them at its end, and should this process be killed, the next node that starts on the machine does.
 	Transient bool
+	// BootReport is what `sam boot` wrote of how the machine became a node; empty, or no file there: nothing is told of it.
+	BootReport string
 	// Outside stands in for the node's own resolver and network where its proxies lead out of workspaces, as a test's internet
 	// does. Of it Resolver and Dial count.
 	Outside egress.Options
@@ -68,6 +70,7 @@ type Node struct {
 	drivers    drivers
 	records    *records
 	disk       *disk
+	boot       bootReport
 	pace       pace
 
 	parked map[wire.Ref]*parked // by Run before the first link, then by the link alone
@@ -138,12 +141,13 @@ func New(o Options) (*Node, error) {
 		drivers: newDrivers(demoDriver{}, newClaudeDriver(o.Agents)),
 		records: &records{dir: folder("attempts")},
 		parked:  map[wire.Ref]*parked{},
+		boot:    bootReport{path: o.BootReport, told: folder("boot.json")},
 		pace:    usualPace(),
 		running: map[string]*attempt{},
 		seen:    map[string]int64{},
 	}
 	n.disk = &disk{
-		workspaces: n.workspaces, limit: o.Disk, keep: o.KeepFree, relieve: n.sweep,
+		workspaces: n.workspaces, limit: o.Disk, keep: o.KeepFree, relieve: n.relieve, spare: n.spare,
 		space: func() (int64, float64, error) { return space(o.Dir) },
 	}
 	return n, nil
@@ -313,8 +317,12 @@ func (n *Node) beat() wire.Beat {
 		running = append(running, n.running[task].start.Ref)
 	}
 	n.mu.Unlock()
-	b := vitals(n.options.Dir)
-	b.Running = running
+	dirs := []string{n.options.Dir}
+	if e := n.workspaces.engine; e != nil && e.store.root != "" {
+		dirs = append(dirs, e.store.root)
+	}
+	b := vitals(dirs...)
+	b.Running, b.DiskKept = running, uint64(max(0, n.disk.keep))
 	return b
 }
 

@@ -1,6 +1,7 @@
 // Package boot makes a fresh machine a node: what cloud-init leaves to `sam boot`. It closes the host's firewall, blocks the
 // metadata address for all but root, makes swap and a disk with quotas, tells Docker and the journal their limits, and starts
-// `sam node`. Each step is timed, and the report stays on the machine for the node to tell.
+// `sam node`. Each step is timed, and the report stays on the machine for the node to tell: its server once, and the page of the
+// first task.
 //
 // It may be run again: after a restart of the machine, or after a step failed.
 package boot
@@ -15,6 +16,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"sam/agent/wire"
 )
 
 // Order is what the server has written for this machine.
@@ -25,21 +28,6 @@ type Order struct {
 	Made    time.Time `json:"made"`
 	// Memory is what one workspace may take, in bytes: the machine takes as many workspaces as fit.
 	Memory int64 `json:"memory"`
-}
-
-// Step is one thing that was done, and how long it took.
-type Step struct {
-	Name  string `json:"name"`
-	MS    int64  `json:"ms"`
-	Note  string `json:"note,omitempty"`
-	Error string `json:"error,omitempty"` // it was left out for this
-}
-
-// Report is how a boot went.
-type Report struct {
-	Made  time.Time `json:"made"`  // by the server's clock, when the machine was ordered
-	Began time.Time `json:"began"` // by the machine's, when its own work began: when the first program was fetched
-	Steps []Step    `json:"steps"`
 }
 
 // Where files are, below the machine's root.
@@ -74,29 +62,37 @@ type stage struct {
 	name   string
 	needed bool
 	do     func(context.Context, Order) (note string, err error)
+	kept   bool // the report of what was done before is kept first: who is started now reads it
 }
 
 func (m *Machine) stages() []stage {
 	return []stage{
-		{"firewall", true, m.firewall},
-		{"swap", false, m.swap},
-		{"disk", false, m.disk},
-		{"engine", true, m.engine},
-		{"journal", false, m.journal},
-		{"node", true, m.node},
-		{"updates", false, m.updates},
+		{name: "firewall", needed: true, do: m.firewall},
+		{name: "swap", do: m.swap},
+		{name: "disk", do: m.disk},
+		{name: "engine", needed: true, do: m.engine},
+		{name: "journal", do: m.journal},
+		{name: "node", needed: true, do: m.node},
+		{name: "start", needed: true, do: m.start, kept: true},
+		{name: "updates", do: m.updates},
 	}
 }
 
 // Boot does what is left to do, and writes the report. began is when the machine's own work began. The error names the step
 // that failed and could not be left out.
-func (m *Machine) Boot(ctx context.Context, order Order, began time.Time) (Report, error) {
-	report := Report{Made: order.Made, Began: began, Steps: []Step{{Name: "program", MS: time.Since(began).Milliseconds()}}}
+func (m *Machine) Boot(ctx context.Context, order Order, began time.Time) (wire.Boot, error) {
+	report := wire.Boot{
+		Made: order.Made, Began: began, Again: m.exists(nodeFile),
+		Steps: []wire.BootStep{{Name: "program", MS: time.Since(began).Milliseconds()}},
+	}
 	var failed error
 	for _, s := range m.stages() {
+		if s.kept {
+			_ = m.keep(report) // it is written again at the end, and what is wrong said then
+		}
 		at := time.Now()
 		note, err := s.do(ctx, order)
-		step := Step{Name: s.name, MS: time.Since(at).Milliseconds(), Note: note}
+		step := wire.BootStep{Name: s.name, MS: time.Since(at).Milliseconds(), Note: note}
 		if err != nil {
 			step.Error = err.Error()
 		}
@@ -109,7 +105,7 @@ func (m *Machine) Boot(ctx context.Context, order Order, began time.Time) (Repor
 	return report, errors.Join(failed, m.keep(report))
 }
 
-func (m *Machine) keep(r Report) error {
+func (m *Machine) keep(r wire.Boot) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the boot's report: %w", err)

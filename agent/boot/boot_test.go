@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sam/agent/wire"
 )
 
 // recorded is a machine whose programs are not run: what would have been is kept.
@@ -78,15 +80,18 @@ func TestAMachineIsClosedBeforeAnythingElseAndTheNodeStartsLast(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if !slices.Equal(names, []string{"program", "firewall", "swap", "disk", "engine", "journal", "node", "updates"}) || report.Steps[0].MS < 3000 {
+	if !slices.Equal(names, []string{"program", "firewall", "swap", "disk", "engine", "journal", "node", "start", "updates"}) || report.Steps[0].MS < 3000 {
 		t.Errorf("the steps are %+v", report.Steps)
 	}
-	var kept Report
+	var kept wire.Boot
 	if err := json.Unmarshal([]byte(read(t, root, reportFile)), &kept); err != nil || len(kept.Steps) != len(report.Steps) {
 		t.Errorf("kept is %+v, %v", kept, err)
 	}
+	if report.Again {
+		t.Error("a machine that is new is said to have restarted")
+	}
 	node := read(t, root, nodeFile)
-	for _, line := range []string{`"name": "sam-1"`, `"slots": 1`, `"memory": "4MiB"`, `"gateway": "https://sam.example.com"`} {
+	for _, line := range []string{`"boot_report": "/var/lib/sam/boot-report.json"`, `"name": "sam-1"`, `"slots": 1`, `"memory": "4MiB"`, `"gateway": "https://sam.example.com"`} {
 		if !strings.Contains(node, line) {
 			t.Errorf("the node's configuration has no %s: %s", line, node)
 		}
@@ -113,8 +118,8 @@ func TestASecondBootMakesNothingTwiceAndBringsNoTokenBack(t *testing.T) {
 	}
 	second := record(root)
 	second.has = []string{root + "/var/lib/sam", root + "/var/lib/sam-swap"}
-	if _, err := second.Boot(t.Context(), order, time.Now()); err != nil {
-		t.Fatal(err)
+	if report, err := second.Boot(t.Context(), order, time.Now()); err != nil || !report.Again {
+		t.Fatalf("%+v, %v", report, err)
 	}
 	for _, ran := range second.ran {
 		if name, _, _ := strings.Cut(ran, " "); slices.Contains([]string{"mkswap", "swapon", "mkfs.xfs", "mount"}, name) {
@@ -123,6 +128,28 @@ func TestASecondBootMakesNothingTwiceAndBringsNoTokenBack(t *testing.T) {
 	}
 	if second.exists(bootstrapFile) {
 		t.Error("the token that was used is back")
+	}
+}
+
+func TestTheNodeFindsTheReportWhenItIsStarted(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	m := record(root)
+	runs := m.Run
+	var found wire.Boot
+	m.Run = func(ctx context.Context, stdin, name string, args ...string) error {
+		if slices.Contains(args, "start") && slices.Contains(args, "sam-node.service") {
+			if err := json.Unmarshal([]byte(read(t, root, reportFile)), &found); err != nil {
+				t.Error(err)
+			}
+		}
+		return runs(ctx, stdin, name, args...)
+	}
+	if _, err := m.Boot(t.Context(), order, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if last := len(found.Steps) - 1; last < 0 || found.Steps[last].Name != "node" {
+		t.Errorf("it found %+v", found)
 	}
 }
 
@@ -185,7 +212,7 @@ func TestABootWaitsForNoUnitThatWaitsForIt(t *testing.T) {
 
 func TestWhatANodeCanDoWithoutIsLeftOutAndToldAndTheRestEndsTheBoot(t *testing.T) {
 	t.Parallel()
-	for program, left := range map[string]string{"mkswap": "swap", "mkfs.xfs": "disk", "mount": "disk", "nft": "", "systemctl": ""} {
+	for program, left := range map[string]string{"mkswap": "swap", "swapon": "swap", "mkfs.xfs": "disk", "mount": "disk", "nft": "", "systemctl": ""} {
 		m := record(t.TempDir())
 		m.fails[program] = true
 		report, err := m.Boot(t.Context(), order, time.Now())
@@ -193,8 +220,11 @@ func TestWhatANodeCanDoWithoutIsLeftOutAndToldAndTheRestEndsTheBoot(t *testing.T
 		switch {
 		case left == "" && (err == nil || last.Error == ""):
 			t.Errorf("without %s it is a node: %+v, %v", program, report, err)
-		case left != "" && (err != nil || last.Name != "updates" || !slices.ContainsFunc(report.Steps, func(s Step) bool { return s.Name == left && strings.Contains(s.Error, program) })):
+		case left != "" && (err != nil || last.Name != "updates" || !slices.ContainsFunc(report.Steps, func(s wire.BootStep) bool { return s.Name == left && strings.Contains(s.Error, program) })):
 			t.Errorf("without %s: %+v, %v", program, report, err)
+		}
+		if left == "swap" && m.exists(swapFile) {
+			t.Errorf("what cannot be swapped to takes its room all the same, without %s", program)
 		}
 		if program == "nft" && len(m.ran) != 1 {
 			t.Errorf("with an open host it went on: %v", m.ran)

@@ -26,7 +26,7 @@ func (m *Machine) swap(ctx context.Context, _ Order) (string, error) {
 		return "it was there", err
 	}
 	if err := m.Run(ctx, "", "swapon", m.path(swapFile)); err != nil {
-		return "", err
+		return "", errors.Join(err, os.Remove(m.path(swapFile))) // else it takes its room for nothing
 	}
 	return fmt.Sprintf("%.1f GiB", float64(size)/(1<<30)), nil
 }

@@ -113,7 +113,7 @@ WantedBy=multi-user.target
 // hostMemory is what the system, Docker and the node take, in bytes.
 const hostMemory = 512 << 20
 
-// node hands the token over to the node, where it is removed when it has done its work, and starts it.
+// node hands the token over to the node, where it is removed when it has done its work, and tells systemd of the node.
 func (m *Machine) node(ctx context.Context, order Order) (string, error) {
 	slots := int64(1)
 	if order.Memory > 0 {
@@ -122,7 +122,7 @@ func (m *Machine) node(ctx context.Context, order Order) (string, error) {
 	// JSON is YAML.
 	settings := map[string]any{
 		"gateway": order.Gateway, "name": order.Node, "bootstrap_file": "/" + bootstrapFile, "dir": "/" + stateDir + "/node",
-		"workspace": "docker", "slots": slots,
+		"boot_report": "/" + reportFile, "workspace": "docker", "slots": slots,
 	}
 	if order.Memory > 0 {
 		settings["memory"] = fmt.Sprintf("%dMiB", order.Memory>>20)
@@ -146,13 +146,17 @@ func (m *Machine) node(ctx context.Context, order Order) (string, error) {
 	for _, words := range [][]string{
 		{"daemon-reload"},
 		{"enable", "sam-boot.service", "sam-node.service"},
-		{"start", "--no-block", "sam-node.service"}, // which may have to wait for whoever runs this
 	} {
 		if err := m.Run(ctx, "", "systemctl", words...); err != nil {
 			return "", err
 		}
 	}
 	return fmt.Sprintf("%d workspaces at once", slots), nil
+}
+
+// start does not wait for the node, which may have to wait for whoever runs this.
+func (m *Machine) start(ctx context.Context, _ Order) (string, error) {
+	return "", m.Run(ctx, "", "systemctl", "start", "--no-block", "sam-node.service")
 }
 
 // updates lets apt look for them again, which cloud-init was told to stop.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha512"
@@ -52,12 +53,13 @@ const (
 
 // releases are what is installed in a node's folder of agents.
 type releases struct {
-	dir   string
-	locks locks
+	dir      string
+	registry string // that is asked where there is no npm; empty: npm's own
+	locks    locks
 }
 
-// ensure returns when the release is installed, which takes a fetch the first time. It cannot be where npm is missing or
-// what npm brings is not what is pinned: then the error is a gaveUpError.
+// ensure returns when the release is installed, which takes a fetch the first time. It cannot be where
+// what comes is not what is pinned: then the error is a gaveUpError.
 func (r *releases) ensure(ctx context.Context, one release) error {
 	path := filepath.Join(r.dir, one.folder, one.program)
 	unlock, err := r.locks.lock(ctx, one.folder)
@@ -65,7 +67,7 @@ func (r *releases) ensure(ctx context.Context, one release) error {
 		return err
 	}
 	defer unlock()
-	if err := os.Chmod(r.dir, 0o755); err != nil { //nolint:gosec // G302: workspaces see the folder as users of their own
+	if err := r.open(); err != nil {
 		return fmt.Errorf("open the folder of agents to workspaces: %w", err)
 	}
 	info, err := os.Stat(path)
@@ -80,21 +82,32 @@ func (r *releases) ensure(ctx context.Context, one release) error {
 	if here := runtime.GOOS + "/" + runtime.GOARCH; here != one.platform {
 		return gaveUpError(fmt.Sprintf("%s %s is fetched for %s only, and this node is %s. Put a build for it at %s.", one.what, one.version, one.platform, here, path))
 	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return gaveUpError(fmt.Sprintf("%s %s is not on this node, and neither is npm, which fetches it. Install npm, or put the program at %s.",
-			one.what, one.version, path))
-	}
 	began := time.Now()
-	if err := r.fetch(ctx, one, npm); err != nil {
+	if err := r.fetch(ctx, one); err != nil {
 		return fmt.Errorf("fetch %s %s: %w", one.what, one.version, err)
 	}
 	zerolog.Ctx(ctx).Info().Str("package", one.pack).Str("version", one.version).Dur("took", time.Since(began)).Msg("agent fetched")
 	return nil
 }
 
-// fetch has npm download the package, so that its registry and its credentials are those that the machine is set up for.
-func (r *releases) fetch(ctx context.Context, one release, npm string) (err error) {
+// open lets workspaces see the folder, as users of their own. One that is mounted read-only is left as it is when they do.
+func (r *releases) open() error {
+	if info, err := os.Stat(r.dir); err == nil && info.Mode().Perm() == 0o755 {
+		return nil
+	}
+	return os.Chmod(r.dir, 0o755) //nolint:gosec // G302: programs without a secret
+}
+
+// FetchClaude puts Claude Code into a folder of agents that nodes may share, unless it is there.
+func FetchClaude(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // programs without a secret, that the users of containers run
+		return fmt.Errorf("make the folder of agents: %w", err)
+	}
+	return (&releases{dir: dir}).ensure(ctx, claudeRelease())
+}
+
+// fetch downloads the package, and installs its program.
+func (r *releases) fetch(ctx context.Context, one release) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchLimit, errors.New("it took longer than "+fetchLimit.String()))
 	defer cancel()
 	home := filepath.Join(r.dir, one.folder)
@@ -107,22 +120,40 @@ func (r *releases) fetch(ctx context.Context, one release, npm string) (err erro
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 
-	words := &tail{max: 4 << 10}
-	cmd := exec.CommandContext(ctx, npm, "pack", one.pack+"@"+one.version, "--pack-destination", scratch, "--ignore-scripts", "--silent")
-	cmd.Dir = scratch
-	cmd.Stdout, cmd.Stderr = words, words
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	packed, err := r.download(ctx, one, scratch)
+	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("npm pack: %w: %s", err, words.lastLines(5))
+		return err
 	}
-	packed, err := filepath.Glob(filepath.Join(scratch, "*.tgz"))
+	return one.install(packed, home)
+}
+
+// download has npm do it where there is one, so that its registry and its credentials are those that the machine is set up
+// for. A machine that SAM made has none: it asks npm's own registry.
+func (r *releases) download(ctx context.Context, one release, to string) (string, error) {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		packed := filepath.Join(to, "package.tgz")
+		if err := one.get(ctx, cmp.Or(r.registry, npmRegistry), packed); err != nil {
+			return "", fmt.Errorf("%w; or put the program at %s", err, filepath.Join(r.dir, one.folder, one.program))
+		}
+		return packed, nil
+	}
+	words := &tail{max: 4 << 10}
+	cmd := exec.CommandContext(ctx, npm, "pack", one.pack+"@"+one.version, "--pack-destination", to, "--ignore-scripts", "--silent")
+	cmd.Dir = to
+	cmd.Stdout, cmd.Stderr = words, words
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("npm pack: %w: %s", err, words.lastLines(5))
+	}
+	packed, err := filepath.Glob(filepath.Join(to, "*.tgz"))
 	if err != nil || len(packed) != 1 {
-		return fmt.Errorf("npm pack left %d packages, not one", len(packed))
+		return "", fmt.Errorf("npm pack left %d packages, not one", len(packed))
 	}
-	return one.install(packed[0], home)
+	return packed[0], nil
 }
 
 // install checks a package and unpacks the program, and nothing else, into a folder. The program appears whole or not at all.
@@ -141,7 +172,7 @@ func (one release) install(packed, home string) error {
 		return fmt.Errorf("the pinned integrity: %w", err)
 	}
 	if subtle.ConstantTimeCompare(hash.Sum(nil), want) != 1 {
-		return gaveUpError(fmt.Sprintf("What npm brought as %s %s is not the release that SAM is pinned to: its SHA-512 is another. Nothing of it was used. Check npm's registry.",
+		return gaveUpError(fmt.Sprintf("What npm's registry brought as %s %s is not the release that SAM is pinned to: its SHA-512 is another. Nothing of it was used. Check npm's registry.",
 			one.pack, one.version))
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {

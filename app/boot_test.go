@@ -15,11 +15,11 @@ import (
 
 func TestWhatAMachineIsToldIsWhatItsBootReads(t *testing.T) {
 	wanted := boot.Order{
-		Node: "sam-1", Gateway: "https://sam.example.com", Token: strings.Repeat("t", 40), Memory: 4 << 30,
+		Node: "sam-1", Gateway: "https://sam.example.com", Token: strings.Repeat("t", 40), Memory: 4 << 30, Image: "ghcr.io/acme/workspace:1",
 		Made: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 	}
 	data, err := cloudinit.Config{
-		Boot:     cloudinit.Boot{Node: wanted.Node, Gateway: wanted.Gateway, Token: wanted.Token, Memory: wanted.Memory, Made: wanted.Made},
+		Boot:     cloudinit.Boot{Node: wanted.Node, Gateway: wanted.Gateway, Token: wanted.Token, Memory: wanted.Memory, Image: wanted.Image, Made: wanted.Made},
 		Programs: map[cloud.Architecture]cloudinit.Download{cloud.AMD64: {URL: "https://sam.example.com/sam", SHA256: strings.Repeat("0a", 32)}},
 	}.UserData(cloud.AMD64)
 	if err != nil {

@@ -226,6 +226,7 @@ func (cs *clouds) userData(node string, now time.Time) func(cloud.Architecture) 
 	told := cloudinit.Config{
 		Boot: cloudinit.Boot{
 			Node: node, Gateway: cs.options.Public, Token: cs.options.Keys.BootstrapToken(node, now), Made: now, Memory: int64(cs.config.Memory),
+			Image: cs.config.WorkspaceImage,
 		},
 		Programs: cs.options.Programs,
 	}

@@ -20,16 +20,19 @@ import (
 )
 
 type demoFlags struct {
-	once    bool
-	agent   string
-	request string
-	listen  string
-	unsafe  bool
-	verbose bool
+	once     bool
+	agent    string
+	provider string
+	request  string
+	listen   string
+	unsafe   bool
+	verbose  bool
 }
 
 // demoAgents are the agents that the world's node has.
 func demoAgents() []string { return []string{"claude", demoAgentName} }
+
+func demoProviders() []string { return []string{providerLocal, providerHetzner} }
 
 func newDemo() *cobra.Command {
 	f := demoFlags{}
@@ -39,6 +42,8 @@ func newDemo() *cobra.Command {
 		Long: "Run the whole product in one process tree: a GitHub that behaves, Redis, the server and a node. Open the\n" +
 			"printed page, comment \"/sam add rate limiting to /api/upload\" on the issue, and watch a pull request appear.\n" +
 			"With --once it does that by itself and prints one JSON object as its last line.\n\n" +
+			"With --provider hetzner no node stands: SAM has a machine made by a stand-in for Hetzner, which boots it as a container\n" +
+			"and has a bill. As root, with Docker.\n\n" +
 			"With --agent claude the real Claude Code works in a container, on a scripted stand-in for a model where\n" +
 			"ANTHROPIC_API_KEY is not set. The stand-in understands nothing, and the cost it shows is invented. It can add\n" +
 			"rate limiting to /api/upload and nothing else; to see how SAM behaves, comment \"/sam scenario NAME\":\n\n" +
@@ -59,6 +64,7 @@ func newDemo() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "do the job by itself, print one JSON object, and exit 0 only if the pull request holds the commit")
 	cmd.Flags().StringVar(&f.agent, "agent", demoAgentName, "the coding `AGENT`: demo, or claude (on a scripted model, or on the real one where ANTHROPIC_API_KEY is set)")
+	cmd.Flags().StringVar(&f.provider, "provider", providerLocal, "where nodes are from: local, this process; or hetzner, machines of a stand-in (`PROVIDER`)")
 	cmd.Flags().BoolVar(&f.unsafe, unsafeFlag, false, "let a real agent run without a container where no engine answers")
 	cmd.Flags().StringVar(&f.request, "request", "add rate limiting to /api/upload", "with --once: what to ask for, `TEXT`")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:3000", "`ADDR` of GitHub's stand-in; a free port when it is taken, and with --once")
@@ -79,6 +85,12 @@ func scenarioHelp() string {
 func (f demoFlags) check() error {
 	if !slices.Contains(demoAgents(), f.agent) {
 		return fmt.Errorf("there is no agent %q: choose one of %s", f.agent, strings.Join(demoAgents(), ", "))
+	}
+	if !slices.Contains(demoProviders(), f.provider) {
+		return fmt.Errorf("there is no provider %q: choose one of %s", f.provider, strings.Join(demoProviders(), ", "))
+	}
+	if f.provider == providerHetzner && f.unsafe {
+		return errors.New("--" + unsafeFlag + " is for a node without a container engine, and machines have one: leave it out, or --provider")
 	}
 	if commands := handlers.ParseCommands(requestComment(f.request)); len(commands) != 1 || commands[0].Verb != handlers.VerbRequest {
 		return fmt.Errorf("--request %q makes no task, or several: say what is to be done, in more than one word", f.request)
@@ -105,7 +117,8 @@ func runDemo(ctx context.Context, f demoFlags, quiet *quiet, out io.Writer) erro
 	} else {
 		f.listen = listenOr(ctx, f.listen)
 	}
-	return withWorld(ctx, worldOptions{listen: f.listen, agent: f.agent, unsafe: f.unsafe}, func(ctx context.Context, w *world) error {
+	removeAbandonedMachines(ctx)
+	return withWorld(ctx, worldOptions{listen: f.listen, agent: f.agent, provider: f.provider, unsafe: f.unsafe}, func(ctx context.Context, w *world) error {
 		isolated, err := w.isolated(ctx, f)
 		if err != nil {
 			return err
@@ -124,7 +137,7 @@ func runDemo(ctx context.Context, f demoFlags, quiet *quiet, out io.Writer) erro
 // isolated reports whether the agent is kept from the rest of the machine, or needs not be. It refuses one that would not be
 // run for that reason.
 func (w *world) isolated(ctx context.Context, f demoFlags) (bool, error) {
-	if f.agent == demoAgentName {
+	if f.agent == demoAgentName || f.provider == providerHetzner {
 		return true, nil
 	}
 	nodes, err := w.server.store.Nodes(ctx)
@@ -167,10 +180,15 @@ func (w *world) announce(agent string, out io.Writer) {
 	fmt.Fprintf(out, "SAM is running on this machine, with a stand-in for GitHub.\n\n"+
 		"  Open     %s\n  Comment  /sam add rate limiting to /api/upload\n  Watch    a pull request appear, a few seconds later\n\n",
 		w.hub.url()+repository+"/issues/1")
+	machines := "none: this process is the node"
+	if w.rack != nil {
+		machines = fmt.Sprintf("made when they are needed, by Hetzner's stand-in: export HCLOUD_ENDPOINT=%s/v1 HCLOUD_TOKEN=%s", w.rack.door.url(), hetznerToken)
+	}
 	for _, row := range [][2]string{
 		{"Agent", agent},
 		{"Live pages", w.server.pages.url() + "/projects" + repository},
 		{"GitHub's stand-in", fmt.Sprintf("%s   people: %s (may ask), %s (may not), %s (a stranger)", w.hub.url(), maintainer, triager, stranger)},
+		{"Machines", machines},
 		{"SAM", fmt.Sprintf("%s   metrics and health: %s/metrics", w.server.public.url(), w.server.operator.url())},
 		{"Redis", w.redis.Name},
 		{"Files", w.dir + ", removed at the end"},

@@ -34,6 +34,7 @@ type summary struct {
 	// Phases are seconds since the comment was posted, null for one that the task did not come to.
 	Phases  map[string]*float64 `json:"phases"`
 	Failure string              `json:"failure,omitempty"`
+	Machine *machineSummary     `json:"machine,omitempty"` // of --provider hetzner
 }
 
 // once does the job by itself: it comments as the maintainer, follows the task to its end, and looks whether the pull
@@ -47,6 +48,11 @@ func (w *world) once(ctx context.Context, request, agent string, out io.Writer) 
 	if _, err := w.hub.CreateComment(maintainer, seed.Owner, seed.Repository, 1, requestComment(request)); err != nil {
 		return fmt.Errorf("comment on the issue: %w", err)
 	}
+	if w.rack != nil {
+		if err := w.made(ctx, out); err != nil {
+			return err
+		}
+	}
 	t, err := w.finished(ctx, out)
 	if err != nil {
 		return err
@@ -57,6 +63,11 @@ func (w *world) once(ctx context.Context, request, agent string, out io.Writer) 
 	s := summarize(t, posted, w.redis.Name)
 	s.Model = w.model
 	failed := w.verify(t, &s)
+	if w.rack != nil {
+		if s.Machine, err = w.letGo(ctx, t, out); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
 	if failed != nil {
 		s.Failure = cmp.Or(s.Failure, failed.Error())
 		fmt.Fprintf(out, "Not done: %s\n", s.Failure)

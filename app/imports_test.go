@@ -43,7 +43,7 @@ var rooms = map[string][]string{
 	"sandbox/redis":           {},
 	"sandbox/model":           {},
 	"sandbox/hetzner":         {},
-	"sandbox/chaos":           {"sandbox/github", "sandbox/redis", "sandbox/seed"},
+	"sandbox/chaos":           {"sandbox/github", "sandbox/hetzner", "sandbox/redis", "sandbox/seed"},
 	"sandbox/seed":            {},
 	"sandbox/hostile":         {"sandbox/github", "sandbox/redis", "sandbox/model", "sandbox/seed"},
 	"sandbox/hostile/orders":  {},

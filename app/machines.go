@@ -32,8 +32,16 @@ func (s *server) openPool(c config.Server, keys gateway.Keys, secrets *vault) er
 		return err
 	}
 	s.pool = pool.New(s.store, accounts)
+	s.pool.Timing = timing(c.Hetzner)
 	s.runner.Pool = s.pool
 	return nil
+}
+
+// timing is what a configuration says of how long machines may take.
+func timing(c config.Hetzner) pool.Timing {
+	t := pool.DefaultTiming()
+	t.CallHome, t.Lost, t.Again, t.Reconcile, t.Orphan = c.CallHome, c.Lost, c.Again, c.Reconcile, c.Orphan
+	return t
 }
 
 // downloads are the programs that machines run, as they are told.

@@ -23,11 +23,13 @@ import (
 // readyWithin bounds how long the parts may take to find each other.
 const readyWithin = 30 * time.Second
 
-// world is the whole product in one process tree: Redis, the stand-in for GitHub, the server and a node.
+// world is the whole product in one process tree: Redis, the stand-in for GitHub, the server and a node, or the stand-in for
+// Hetzner, from which the server has its nodes.
 type world struct {
 	dir     string
 	redis   *redis.Server
 	hub     *hub
+	rack    *rack // of the machines; nil where a node stands
 	server  *server
 	model   string // what the agent asks: see chooseModel
 	project int64
@@ -35,18 +37,19 @@ type world struct {
 
 // worldOptions say what a world is to be like.
 type worldOptions struct {
-	listen  string                          // address of GitHub's stand-in
-	agent   string                          // that tasks are given to
-	unsafe  bool                            // a real agent may run without a container
-	binary  string                          // what runs in containers as sam; empty: this program
-	engine  string                          // address of the container engine; empty: the usual one
-	key     string                          // the server's key for the scripted model; empty: the right one
-	keys    string                          // folder of the server's keys for secrets; empty: it keeps none
-	watch   func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
-	outside egress.Options                  // the internet as workspaces reach it; empty: the machine's
+	listen   string                          // address of GitHub's stand-in
+	agent    string                          // that tasks are given to
+	provider string                          // of nodes; empty: providerLocal
+	unsafe   bool                            // a real agent may run without a container
+	binary   string                          // what runs in containers as sam; empty: this program
+	engine   string                          // address of the container engine; empty: the usual one
+	key      string                          // the server's key for the scripted model; empty: the right one
+	keys     string                          // folder of the server's keys for secrets; empty: it keeps none
+	watch    func(http.Handler) http.Handler // around GitHub's stand-in, nil for nothing
+	outside  egress.Options                  // the internet as workspaces reach it; empty: the machine's
 }
 
-// withWorld brings a world up, calls use when the node is linked and the project is known, and takes the world down
+// withWorld brings a world up, calls use when the project is known and the node that stands, if one does, is linked, and takes the world down
 // when use returns or ctx ends. Its files are in a folder of their own and removed with it, by the next world should this
 // one be killed.
 func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *world) error) (err error) {
@@ -65,11 +68,20 @@ func withWorld(ctx context.Context, o worldOptions, use func(context.Context, *w
 		return err
 	}
 	defer w.hub.close(ctx)
+	if o.provider == providerHetzner {
+		if w.rack, err = newRack(ctx, w.dir, o); err != nil {
+			return err
+		}
+		defer w.rack.close(ctx)
+	}
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return w.hub.serve(ctx) }) // the server asks it who it is before it serves itself
+	if w.rack != nil {
+		group.Go(func() error { return w.rack.door.serve(ctx) })
+	}
 	group.Go(func() error {
 		defer stop()
 		if err := w.serve(ctx, group, o); err != nil {
@@ -93,17 +105,21 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 	if err := w.chooseModel(ctx, group, o, &c.Model); err != nil {
 		return err
 	}
+	if w.rack != nil {
+		if err := w.rack.configure(w.dir, o.binary, &c.Hetzner); err != nil {
+			return err
+		}
+	}
 	if w.server, err = newServer(ctx, c); err != nil {
 		return err
 	}
 	group.Go(func() error { return w.server.run(ctx) })
-	group.Go(func() error {
-		return runNode(ctx, agent.Options{
-			Gateway: w.server.public.url(), Token: w.server.token, Dir: filepath.Join(w.dir, "node"), Slots: c.Node.Slots,
-			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(), Transient: true,
-			Outside: o.outside,
-		})
-	})
+	if w.rack != nil {
+		w.rack.engine.Reach(hostOf(w.server.public.url()))
+		w.rack.engine.Reach(hostOf(w.hub.url())) // repositories are fetched from there
+	} else {
+		w.stand(ctx, group, c, o)
+	}
 	if err := w.hub.install(w.server.public.url() + githubapp.DefaultWebhookRoute); err != nil {
 		return err
 	}
@@ -119,8 +135,22 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 				w.project = p.ID
 			}
 		}
+		if w.rack != nil {
+			return true, nil
+		}
 		nodes, err := w.server.store.Nodes(ctx)
 		return err == nil && len(nodes) == 1 && nodes[0].State == task.NodeReady, err
+	})
+}
+
+// stand starts the node that stands.
+func (w *world) stand(ctx context.Context, group *errgroup.Group, c config.Server, o worldOptions) {
+	group.Go(func() error {
+		return runNode(ctx, agent.Options{
+			Gateway: w.server.public.url(), Token: w.server.token, Dir: filepath.Join(w.dir, "node"), Slots: c.Node.Slots,
+			Workspace: workspaceFor(o), UnsafeNoIsolation: o.unsafe, Engine: o.engine, Executable: o.binary, Agents: agentsFolder(), Transient: true,
+			Outside: o.outside,
+		})
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // where SAM runs there may be no table of time zones
+	"unicode"
 )
 
 // Hetzner says which machines SAM makes at Hetzner, and within what limits. Limits are of each account, and an account's own
@@ -17,9 +18,12 @@ type Hetzner struct {
 	Endpoint  string   // of the API, with its version
 	Machines  []string // TYPE@LOCATION, in the order of preference
 	Image     string
-	Memory    Bytes    // of one workspace
-	SSHKeys   []string // names of keys in Hetzner's project; none: nobody may log in
-	Programs  string   // a folder with sam-linux-amd64 or sam-linux-arm64, for machines of another architecture than the server's
+	Memory    Bytes // of one workspace
+	// WorkspaceImage is what workspaces on them are made of; empty: the default image, which a machine has only if Image brings it.
+	WorkspaceImage string
+
+	SSHKeys  []string // names of keys in Hetzner's project; none: nobody may log in
+	Programs string   // a folder with sam-linux-amd64 or sam-linux-arm64, for machines of another architecture than the server's
 
 	MaxMachines   int // at once; 0: none
 	DailyBudget   Budget
@@ -27,6 +31,9 @@ type Hetzner struct {
 	Policy        string  // for how long idle machines are kept; app checks it
 	Warm          Windows // when machines are to be warm though there is nothing to do
 	Timezone      string  // of Warm, by its IANA name
+
+	// How long things may take: see pool.Timing.
+	CallHome, Lost, Again, Reconcile, Orphan time.Duration
 }
 
 // Candidate is a type of machine at a location, by Hetzner's names.
@@ -50,6 +57,7 @@ func defaultHetzner() Hetzner {
 	h := Hetzner{
 		Endpoint: "https://api.hetzner.cloud/v1", Image: "docker-ce", Memory: 4 << 30, Policy: "hour-renew", Timezone: "UTC",
 		MaxMachines: 3, DailyBudget: 5 * euro, MonthlyBudget: 50 * euro,
+		CallHome: longestCallHome, Lost: 10 * time.Minute, Again: time.Minute, Reconcile: 5 * time.Minute, Orphan: 15 * time.Minute,
 	}
 	for _, kind := range []string{"cx33", "cx43", "cpx32"} {
 		for _, location := range []string{"nbg1", "fsn1", "hel1"} {
@@ -58,6 +66,9 @@ func defaultHetzner() Hetzner {
 	}
 	return h
 }
+
+// longestCallHome is how long the token of a machine's user data is good: one that calls home later is refused.
+const longestCallHome = 15 * time.Minute
 
 // mostMachines is more than a project of Hetzner's may have.
 const mostMachines = 1000
@@ -91,6 +102,9 @@ func (h Hetzner) check() []Error {
 	if h.Memory < leastMemory {
 		wrong("memory", "%s is too little for an agent and what it builds: give it %s or more", h.Memory, leastMemory)
 	}
+	if strings.ContainsFunc(h.WorkspaceImage, unicode.IsSpace) {
+		wrong("workspace_image", "%q is no image: write its name as in ghcr.io/acme/workspace:1", h.WorkspaceImage)
+	}
 	if slices.Contains(h.SSHKeys, "") {
 		wrong("ssh_keys", "has an empty name: write a key's name as Hetzner's project has it")
 	}
@@ -102,6 +116,20 @@ func (h Hetzner) check() []Error {
 	}
 	if _, err := h.Location(); err != nil || h.Timezone == "" || h.Timezone == "Local" {
 		wrong("timezone", "%q is no time zone: write its name as in UTC or Europe/Berlin", h.Timezone)
+	}
+	if h.CallHome > longestCallHome {
+		wrong("call_home", "%s is longer than a machine can take: after %s it is refused", h.CallHome, longestCallHome)
+	}
+	for _, one := range []struct {
+		key       string
+		is, least time.Duration
+	}{
+		{"call_home", h.CallHome, 10 * time.Second}, {"lost", h.Lost, 30 * time.Second},
+		{"again", h.Again, time.Second}, {"reconcile", h.Reconcile, time.Second}, {"orphan", h.Orphan, 10 * time.Second},
+	} {
+		if one.is < one.least {
+			wrong(one.key, "%s is less than %s", one.is, one.least)
+		}
 	}
 	return all
 }

@@ -18,6 +18,7 @@ func TestMachinesOfHetznersAreConfigured(t *testing.T) {
   endpoint: http://127.0.0.1:3002/v1
   machines: [cx43@hel1, cax21@nbg1]
   image: my-image
+  workspace_image: ghcr.io/acme/workspace:1
   memory: 6GiB
   ssh_keys: [ada]
   programs: programs
@@ -26,6 +27,11 @@ func TestMachinesOfHetznersAreConfigured(t *testing.T) {
   monthly_budget: unlimited
   policy: fixed-10m
   timezone: Europe/Berlin
+  call_home: 5m
+  lost: 90s
+  again: 10s
+  reconcile: 2m
+  orphan: 30m
   warm:
     - {days: [mon, tue, fri], from: 08:30, to: 18:00, machines: 2}
     - from: 22:00
@@ -39,8 +45,9 @@ func TestMachinesOfHetznersAreConfigured(t *testing.T) {
 	dir := filepath.Dir(path)
 	want := config.Hetzner{
 		TokenFile: filepath.Join(dir, "hetzner-token"), Endpoint: "http://127.0.0.1:3002/v1", Machines: []string{"cx43@hel1", "cax21@nbg1"},
-		Image: "my-image", Memory: 6 << 30, SSHKeys: []string{"ada"}, Programs: filepath.Join(dir, "programs"),
+		Image: "my-image", WorkspaceImage: "ghcr.io/acme/workspace:1", Memory: 6 << 30, SSHKeys: []string{"ada"}, Programs: filepath.Join(dir, "programs"),
 		MaxMachines: 4, DailyBudget: 2_500_000, MonthlyBudget: config.Unlimited, Policy: "fixed-10m", Timezone: "Europe/Berlin",
+		CallHome: 5 * time.Minute, Lost: 90 * time.Second, Again: 10 * time.Second, Reconcile: 2 * time.Minute, Orphan: 30 * time.Minute,
 		Warm: config.Windows{
 			{Days: []time.Weekday{time.Monday, time.Tuesday, time.Friday}, From: 8*time.Hour + 30*time.Minute, To: 18 * time.Hour, Machines: 2},
 			{From: 22 * time.Hour, To: 6 * time.Hour, Machines: 1},
@@ -96,29 +103,34 @@ func TestABudgetThatIsShownIsReadBack(t *testing.T) {
 
 func TestWhatIsWrongAboutHetznerIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"  machines: []":                                             "FILE:6: hetzner.machines: is empty: name types and locations, as in cx33@nbg1",
-		"  machines: [cx33]":                                         `FILE:6: hetzner.machines: "cx33" is no machine: write its type and its location by Hetzner's names, as in cx33@nbg1`,
-		"  machines: [cx33@nbg1, a@b, cx33@nbg1]":                    `FILE:6: hetzner.machines: "cx33@nbg1" is there twice`,
-		"  endpoint: http://api.example/v1":                          `FILE:6: hetzner.endpoint: "http://api.example/v1" would carry tokens in the open: it is to be https, or on this machine`,
-		"  endpoint: api":                                            `FILE:6: hetzner.endpoint: "api" is not an http or https address`,
-		"  image: ''":                                                "FILE:6: hetzner.image: is missing: docker-ce, or another of Hetzner's names for one that has Docker",
-		"  memory: 1MiB":                                             "FILE:6: hetzner.memory: 1 MiB is too little for an agent and what it builds: give it 256 MiB or more",
-		"  ssh_keys: ['']":                                           "FILE:6: hetzner.ssh_keys: has an empty name: write a key's name as Hetzner's project has it",
-		"  max_machines: -1":                                         "FILE:6: hetzner.max_machines: -1 is not between 0 and 1000",
-		"  daily_budget: none":                                       "FILE:6: hetzner.daily_budget: none is no budget: write an amount in EUR such as 5 or 2.50, 0 for none at all, or unlimited",
-		"  daily_budget: [5]":                                        "FILE:6: hetzner.daily_budget: what stands here is no budget: write an amount in EUR such as 5 or 2.50, 0 for none at all, or unlimited",
-		"  policy: ''":                                               "FILE:6: hetzner.policy: is missing: hour-renew, or another that `sam simulate` compares",
-		"  timezone: Europe/Atlantis":                                `FILE:6: hetzner.timezone: "Europe/Atlantis" is no time zone: write its name as in UTC or Europe/Berlin`,
-		"  timezone: Local":                                          `FILE:6: hetzner.timezone: "Local" is no time zone: write its name as in UTC or Europe/Berlin`,
-		"  keep: true":                                               "FILE:6: hetzner.keep: is no setting",
-		"  warm: always":                                             "FILE:6: hetzner.warm: is a list of windows, which only the configuration's file can hold: write [{days: [mon, tue], from: 08:00, to: 18:00, machines: 1}]",
-		"  warm: [{from: 08:00, to: 18:00}]":                         "FILE:6: hetzner.warm.machines: is missing",
-		"  warm: [{from: 08:00, machines: 1}]":                       "FILE:6: hetzner.warm.to: is missing",
-		"  warm: [{from: 8am, to: 18:00, machines: 1}]":              `FILE:6: hetzner.warm.from: "8am" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
-		"  warm: [{from: 08:00, to: 24:01, machines: 1}]":            `FILE:6: hetzner.warm.to: "24:01" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
-		"  warm: [{from: 08:60, to: 24:00, machines: 1}]":            `FILE:6: hetzner.warm.from: "08:60" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
-		"  warm: [{from: 08:00, to: 08:00, machines: 1}]":            "FILE:6: hetzner.warm.to: is when the window begins, so it would keep nothing warm; a whole day is from 00:00 to 24:00",
-		"  warm: [{from: 08:00, to: 09:00, machines: 0}]":            `FILE:6: hetzner.warm.machines: "0" is not a whole number from 1 to 1000: for no machines leave the window out`,
+		"  machines: []":                                  "FILE:6: hetzner.machines: is empty: name types and locations, as in cx33@nbg1",
+		"  machines: [cx33]":                              `FILE:6: hetzner.machines: "cx33" is no machine: write its type and its location by Hetzner's names, as in cx33@nbg1`,
+		"  machines: [cx33@nbg1, a@b, cx33@nbg1]":         `FILE:6: hetzner.machines: "cx33@nbg1" is there twice`,
+		"  endpoint: http://api.example/v1":               `FILE:6: hetzner.endpoint: "http://api.example/v1" would carry tokens in the open: it is to be https, or on this machine`,
+		"  endpoint: api":                                 `FILE:6: hetzner.endpoint: "api" is not an http or https address`,
+		"  image: ''":                                     "FILE:6: hetzner.image: is missing: docker-ce, or another of Hetzner's names for one that has Docker",
+		"  memory: 1MiB":                                  "FILE:6: hetzner.memory: 1 MiB is too little for an agent and what it builds: give it 256 MiB or more",
+		"  workspace_image: my image":                     "FILE:6: hetzner.workspace_image: \"my image\" is no image: write its name as in ghcr.io/acme/workspace:1",
+		"  ssh_keys: ['']":                                "FILE:6: hetzner.ssh_keys: has an empty name: write a key's name as Hetzner's project has it",
+		"  max_machines: -1":                              "FILE:6: hetzner.max_machines: -1 is not between 0 and 1000",
+		"  daily_budget: none":                            "FILE:6: hetzner.daily_budget: none is no budget: write an amount in EUR such as 5 or 2.50, 0 for none at all, or unlimited",
+		"  daily_budget: [5]":                             "FILE:6: hetzner.daily_budget: what stands here is no budget: write an amount in EUR such as 5 or 2.50, 0 for none at all, or unlimited",
+		"  policy: ''":                                    "FILE:6: hetzner.policy: is missing: hour-renew, or another that `sam simulate` compares",
+		"  timezone: Europe/Atlantis":                     `FILE:6: hetzner.timezone: "Europe/Atlantis" is no time zone: write its name as in UTC or Europe/Berlin`,
+		"  timezone: Local":                               `FILE:6: hetzner.timezone: "Local" is no time zone: write its name as in UTC or Europe/Berlin`,
+		"  call_home: 20m":                                "FILE:6: hetzner.call_home: 20m0s is longer than a machine can take: after 15m0s it is refused",
+		"  call_home: 1s":                                 "FILE:6: hetzner.call_home: 1s is less than 10s",
+		"  lost: 0s":                                      "FILE:6: hetzner.lost: 0s is less than 30s",
+		"  orphan: soon":                                  "FILE:6: hetzner.orphan: soon is no time: write a number and a unit, as in 90s, 20m or 24h",
+		"  keep: true":                                    "FILE:6: hetzner.keep: is no setting",
+		"  warm: always":                                  "FILE:6: hetzner.warm: is a list of windows, which only the configuration's file can hold: write [{days: [mon, tue], from: 08:00, to: 18:00, machines: 1}]",
+		"  warm: [{from: 08:00, to: 18:00}]":              "FILE:6: hetzner.warm.machines: is missing",
+		"  warm: [{from: 08:00, machines: 1}]":            "FILE:6: hetzner.warm.to: is missing",
+		"  warm: [{from: 8am, to: 18:00, machines: 1}]":   `FILE:6: hetzner.warm.from: "8am" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
+		"  warm: [{from: 08:00, to: 24:01, machines: 1}]": `FILE:6: hetzner.warm.to: "24:01" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
+		"  warm: [{from: 08:60, to: 24:00, machines: 1}]": `FILE:6: hetzner.warm.from: "08:60" is no time of a day: write it from 00:00 to 24:00, as in 08:30`,
+		"  warm: [{from: 08:00, to: 08:00, machines: 1}]": "FILE:6: hetzner.warm.to: is when the window begins, so it would keep nothing warm; a whole day is from 00:00 to 24:00",
+		"  warm: [{from: 08:00, to: 09:00, machines: 0}]": `FILE:6: hetzner.warm.machines: "0" is not a whole number from 1 to 1000: for no machines leave the window out`,
 		"  warm: [{from: 08:00, to: 09:00, machines: 1, days: mon}]": "FILE:6: hetzner.warm.days: is not a list of days: write [mon, tue, …]",
 		"  warm: [{days: [monday]}]":                                 `FILE:6: hetzner.warm.days: "monday" is none of sun, mon, tue, wed, thu, fri, sat`,
 		"  warm: [{every: day}]":                                     "FILE:6: hetzner.warm.every: is no setting",

@@ -28,6 +28,8 @@ type Order struct {
 	Made    time.Time `json:"made"`
 	// Memory is what one workspace may take, in bytes: the machine takes as many workspaces as fit.
 	Memory int64 `json:"memory"`
+	// Image is what workspaces are made of; empty: the node's default.
+	Image string `json:"image,omitempty"`
 }
 
 // Where files are, below the machine's root.

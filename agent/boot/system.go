@@ -127,6 +127,9 @@ func (m *Machine) node(ctx context.Context, order Order) (string, error) {
 	if order.Memory > 0 {
 		settings["memory"] = fmt.Sprintf("%dMiB", order.Memory>>20)
 	}
+	if order.Image != "" {
+		settings["image"] = order.Image
+	}
 	said, err := json.MarshalIndent(settings, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("write the node's configuration: %w", err)

@@ -38,10 +38,11 @@ type Download struct {
 // Boot is what `sam boot` reads from BootFile, which root alone may read.
 type Boot struct {
 	Node    string    `json:"node"`
-	Gateway string    `json:"gateway"` // where the node dials to: https, or http on an address of the same machine
-	Token   string    `json:"token"`   // the one-use bootstrap token
-	Made    time.Time `json:"made"`    // by the server's clock
-	Memory  int64     `json:"memory"`  // that one workspace may take, in bytes
+	Gateway string    `json:"gateway"`         // where the node dials to: https, or http on an address of the same machine
+	Token   string    `json:"token"`           // the one-use bootstrap token
+	Made    time.Time `json:"made"`            // by the server's clock
+	Memory  int64     `json:"memory"`          // that one workspace may take, in bytes
+	Image   string    `json:"image,omitempty"` // of workspaces; empty: the node's default
 }
 
 var (

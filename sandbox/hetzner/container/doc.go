@@ -9,6 +9,7 @@
 //     would do. systemctl.sh stands in for systemd, poweroff for the button.
 //   - door.go is the container engine as a machine sees it: the host's, under a prefix.
 //   - reach.go lets a machine reach the host's own listeners, from its public address.
+//   - nft.go lends machines the host's nft, leftover.go removes what was left behind.
 //
 // It is no prison: who has the engine's socket has the host. Boot only what you
 // trust.

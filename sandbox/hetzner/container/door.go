@@ -25,6 +25,7 @@ import (
 type door struct {
 	prefix, label string
 	socket        string
+	shared        map[string]string // folders of the host that the machine has, by their paths there
 	server        *http.Server
 	served        sync.WaitGroup
 
@@ -33,8 +34,8 @@ type door struct {
 }
 
 // openDoor listens on a unix socket and passes on to the engine's.
-func openDoor(ctx context.Context, socket, engine, prefix, label string) (*door, error) {
-	d := &door{prefix: prefix, label: label, socket: socket}
+func openDoor(ctx context.Context, socket, engine, prefix, label string, shared map[string]string) (*door, error) {
+	d := &door{prefix: prefix, label: label, socket: socket, shared: shared}
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "unix", socket)
 	if err != nil {
@@ -80,6 +81,11 @@ func (d *door) setRoot(root string) {
 
 // host is a path of the machine as the host sees it.
 func (d *door) host(path string) string {
+	for at, source := range d.shared {
+		if path == at || strings.HasPrefix(path, at+"/") {
+			return source + strings.TrimPrefix(path, at)
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.root + path
@@ -153,7 +159,8 @@ func (d *door) rewriteMounts(host map[string]any) {
 	binds, _ := host["Binds"].([]any)
 	for i := range binds {
 		if text, ok := binds[i].(string); ok && strings.HasPrefix(text, "/") {
-			binds[i] = d.host(text)
+			source, rest, _ := strings.Cut(text, ":")
+			binds[i] = d.host(source) + ":" + rest
 		}
 	}
 	mounts, _ := host["Mounts"].([]any)

@@ -18,7 +18,7 @@ func TestTheEnginesOwnClientWorksThroughAMachinesDoor(t *testing.T) {
 	}
 	socket := filepath.Join(t.TempDir(), "d.sock")
 	prefix := fmt.Sprintf("door-%d-%d-", os.Getpid(), time.Now().UnixNano())
-	d, err := openDoor(t.Context(), socket, "/var/run/docker.sock", prefix, w.label+"-1")
+	d, err := openDoor(t.Context(), socket, "/var/run/docker.sock", prefix, w.label+"-1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

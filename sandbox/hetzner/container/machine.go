@@ -5,14 +5,17 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,20 +30,36 @@ import (
 // made it.
 const label = "sam.sandbox.hetzner"
 
+const (
+	defaultPrefix = "hetzner"
+	defaultEngine = "/var/run/docker.sock"
+)
+
 // Options says how machines are made.
 type Options struct {
 	// Prefix is before the names of all containers: of machines, and of those that
 	// they make. It is one Engine's at a time, and what an earlier one that was killed
 	// left under it is removed. Empty: "hetzner".
 	Prefix string
+	// Transient gives this Engine a prefix of its own that begins with Prefix, so that
+	// any number of them may be there at once. What those left that were killed is
+	// removed.
+	Transient bool
 	// Image is the root file system of every machine, whatever image its server has.
 	// Empty: sam-workspace:latest. It needs sh, base64, sed and setsid.
 	Image string
 	// Engine is the socket of the container engine. Empty: /var/run/docker.sock.
 	Engine string
+	// Dir is a folder for sockets, whose paths may have 108 bytes. Empty: one that is
+	// made for them, and removed by Close.
+	Dir string
 	// Reach are addresses of the host's loopback, such as 127.0.0.1:8080, that
 	// machines reach as they are.
 	Reach []string
+	// Shared are folders of the host that every machine has, read only: by their paths
+	// in the machine, where they are on the host. The containers that it makes may have
+	// them too.
+	Shared map[string]string
 	// Log is told what failed while nobody waited. The zero value is silent.
 	Log zerolog.Logger
 }
@@ -49,60 +68,76 @@ type Options struct {
 // host.
 type Engine struct {
 	opts  Options
-	dir   string       // of sockets
+	dir   string       // of sockets, and of what machines have of the host
+	own   bool         // dir was made by New
+	nft   []string     // how machines are given the host's nft
 	claim net.Listener // of the prefix
+
+	mu    sync.Mutex
+	reach []string
 }
 
 // New finds the engine and its image, and claims the prefix. Close gives it up, and
 // removes what New made.
 func New(ctx context.Context, opts Options) (*Engine, error) {
-	opts.Prefix = cmp.Or(opts.Prefix, "hetzner")
+	opts.Prefix = cmp.Or(opts.Prefix, defaultPrefix)
 	opts.Image = cmp.Or(opts.Image, "sam-workspace:latest")
-	opts.Engine = cmp.Or(opts.Engine, "/var/run/docker.sock")
-	e := &Engine{opts: opts}
+	opts.Engine = cmp.Or(opts.Engine, defaultEngine)
+	e := &Engine{opts: opts, reach: slices.Clone(opts.Reach)}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("machines are booted as root only: run it as root, or without machines")
 	}
 	if _, err := e.docker(ctx, nil, "image", "inspect", opts.Image); err != nil {
 		return nil, fmt.Errorf("find the root file system of machines: %w: build it with scripts/image, or name another image", err)
 	}
-	// A socket in the abstract namespace is a lock that goes with its process, however that ends.
-	var listen net.ListenConfig
-	var err error
-	if e.claim, err = listen.Listen(ctx, "unix", "@sam-hetzner-"+opts.Prefix); err != nil {
-		return nil, fmt.Errorf("another stand-in on this host has machines under the prefix %q: choose another: %w", opts.Prefix, err)
+	if opts.Transient {
+		if err := RemoveAbandoned(ctx, opts); err != nil {
+			return nil, err
+		}
+		e.opts.Prefix += "-" + strings.ToLower(rand.Text()[:8])
 	}
-	if err := e.sweep(ctx); err != nil {
+	var err error
+	if e.claim, err = claim(ctx, e.opts.Prefix); err != nil {
+		return nil, fmt.Errorf("another stand-in on this host has machines under the prefix %q: choose another: %w", e.opts.Prefix, err)
+	}
+	if err := e.sweep(ctx, e.opts.Prefix); err != nil {
 		return nil, errors.Join(err, e.claim.Close())
 	}
-	if e.dir, err = os.MkdirTemp("", "sam-hetzner-"); err != nil {
-		return nil, errors.Join(fmt.Errorf("make a folder for the machines' sockets: %w", err), e.claim.Close())
+	if e.dir = opts.Dir; e.dir == "" {
+		e.own = true
+		if e.dir, err = os.MkdirTemp("", "sam-hetzner-"); err != nil {
+			return nil, errors.Join(fmt.Errorf("make a folder for the machines' sockets: %w", err), e.claim.Close())
+		}
+	}
+	if e.nft, err = lendNFT(ctx, e.dir); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-// sweep removes what is left under the prefix.
-func (e *Engine) sweep(ctx context.Context) error {
-	all, err := e.docker(ctx, nil, "ps", "--all", "--no-trunc", "--filter", "label="+label, "--format", `{{.ID}} {{.Label "`+label+`"}}`)
-	if err != nil {
-		return fmt.Errorf("look for machines that were left behind: %w", err)
-	}
-	for line := range strings.Lines(all) {
-		id, of, _ := strings.Cut(strings.TrimSpace(line), " ")
-		number, mine := strings.CutPrefix(of, e.opts.Prefix+"-")
-		if _, err := strconv.ParseInt(number, 10, 64); !mine || err != nil {
-			continue // another prefix, that begins like this one
-		}
-		if _, err := e.docker(ctx, nil, "rm", "--force", "--volumes", id); err != nil {
-			return fmt.Errorf("remove a machine that was left behind: %w", err)
-		}
-	}
-	return nil
+// Reach has machines that boot from now on reach one more address of the host's
+// loopback.
+func (e *Engine) Reach(address string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reach = append(e.reach, address)
 }
 
-// Close gives the prefix up and removes the folder of sockets. Machines must be
-// gone.
-func (e *Engine) Close() error { return errors.Join(e.claim.Close(), os.RemoveAll(e.dir)) }
+func (e *Engine) reached() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.reach)
+}
+
+// Close gives the prefix up and removes the folder of sockets, unless that was
+// given. Machines must be gone.
+func (e *Engine) Close() error {
+	err := e.claim.Close()
+	if e.own {
+		err = errors.Join(err, os.RemoveAll(e.dir))
+	}
+	return err
+}
 
 // docker runs the docker command and returns what it wrote.
 func (e *Engine) docker(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
@@ -150,12 +185,19 @@ func (e *Engine) Boot(ctx context.Context, spec hetzner.MachineSpec) (_ hetzner.
 		}
 	}()
 	socket := filepath.Join(e.dir, strconv.FormatInt(spec.ID, 10)+".sock")
-	if m.door, err = openDoor(ctx, socket, e.opts.Engine, m.name+"-", m.label); err != nil {
+	if m.door, err = openDoor(ctx, socket, e.opts.Engine, m.name+"-", m.label, e.opts.Shared); err != nil {
 		return nil, err
 	}
-	if _, err = e.docker(ctx, nil, "create", "--init", "--name", m.name, "--hostname", spec.Name, "--label", m.label,
-		"--user", "0", "--cap-add", "NET_ADMIN", "--volume", socket+":/run/docker.sock",
-		"--env", "HOME=/root", "--entrypoint", "/bin/sleep", e.opts.Image, "infinity"); err != nil {
+	args := []string{
+		"create", "--init", "--name", m.name, "--hostname", spec.Name, "--label", m.label,
+		"--user", "0", "--cap-add", "NET_ADMIN", "--volume", socket + ":/run/docker.sock",
+		"--env", "HOME=/root", "--entrypoint", "/bin/sleep",
+	}
+	for _, at := range slices.Sorted(maps.Keys(e.opts.Shared)) {
+		args = append(args, "--volume", e.opts.Shared[at]+":"+at+":ro")
+	}
+	args = append(append(args, e.nft...), e.opts.Image, "infinity")
+	if _, err = e.docker(ctx, nil, args...); err != nil {
 		return nil, err
 	}
 	return m, m.start(ctx, first)
@@ -180,7 +222,7 @@ func (m *machine) start(ctx context.Context, text string) error {
 		return fmt.Errorf("find the machine's root file system on the host: the engine says %s: it needs overlay2", out)
 	}
 	m.door.setRoot(at.Root)
-	if m.reach, err = open(ctx, at.PID, e.opts.Reach, net.ParseIP(m.spec.IPv4)); err != nil {
+	if m.reach, err = open(ctx, at.PID, e.reached(), net.ParseIP(m.spec.IPv4)); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -41,32 +41,49 @@ func open(ctx context.Context, pid int, addresses []string, from net.IP) (*reach
 }
 
 // listenIn listens in another network namespace. A socket stays in the one in which
-// it was made, so only the thread that makes it has to go there; it never comes
-// back, and ends with its goroutine.
-func listenIn(ctx context.Context, pid int, address string) (net.Listener, error) {
-	type result struct {
-		l   net.Listener
-		err error
-	}
-	got := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread() // and not unlocked, see above
-		ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
-		if err != nil {
-			got <- result{nil, err}
-			return
-		}
-		defer func() { _ = ns.Close() }()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			got <- result{nil, fmt.Errorf("enter the network namespace: %w", err)}
-			return
-		}
+// it was made, so only the thread that makes it has to go there.
+func listenIn(ctx context.Context, pid int, address string) (l net.Listener, err error) {
+	err = inNetworkOf(pid, func() error {
 		var listen net.ListenConfig
-		l, err := listen.Listen(ctx, "tcp", address)
-		got <- result{l, err}
+		l, err = listen.Listen(ctx, "tcp", address)
+		return err
+	})
+	return l, err
+}
+
+// inNetworkOf does something in the network namespace of a process, on a thread of
+// its own, which then comes back: one that ended instead would take along what it
+// happened to have started to go with its parent, such as a Redis.
+func inNetworkOf(pid int, do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		done <- func() error {
+			home, err := os.Open("/proc/thread-self/ns/net")
+			if err != nil {
+				runtime.UnlockOSThread()
+				return err
+			}
+			defer func() { _ = home.Close() }()
+			there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+			if err != nil {
+				runtime.UnlockOSThread()
+				return err
+			}
+			defer func() { _ = there.Close() }()
+			if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+				runtime.UnlockOSThread()
+				return fmt.Errorf("enter the network namespace: %w", err)
+			}
+			err = do()
+			if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+				return errors.Join(err, fmt.Errorf("leave the network namespace: %w", back)) // the thread stays locked, and ends
+			}
+			runtime.UnlockOSThread()
+			return err
+		}()
 	}()
-	r := <-got
-	return r.l, r.err
+	return <-done
 }
 
 func (r *reach) accept(ctx context.Context, l net.Listener, address string, from net.IP) {

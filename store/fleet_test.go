@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,6 +146,30 @@ func TestNoCapIsPassedAndNoMoneyIsLostWhateverIsReservedAndGivenBack(t *testing.
 	for _, one := range accounts {
 		if f, err := s.Fleet(t.Context(), one, time.Now()); err != nil || len(f.Hours) == 0 {
 			t.Errorf("account %d is listed with %+v, %v", one, f, err)
+		}
+	}
+}
+
+func TestAMachineThatIsKeptForLongHasAnEntryForADayAndGivesBackWhatItDidNotUse(t *testing.T) {
+	s, r := open(t)
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for hours := 1; hours <= 36; hours++ {
+		if err := s.Reserve(t.Context(), task.Reservation{
+			Account: 5, Node: "sam-1", New: hours == 1, Hours: hours, Hour: 100, Caps: task.Caps{Machines: 1, Daily: -1, Monthly: -1},
+		}, noon.Add(time.Duration(hours-1)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := r.Do(t.Context(), "HGET", "{0}:fleet:5", "sam-1")
+	if err != nil || strings.Count(fmt.Sprint(text), `"day"`) != 2 {
+		t.Errorf("its entry is %v, %v", text, err)
+	}
+	if back, err := s.Unreserve(t.Context(), 5, "sam-1", 35); err != nil || back != 100 {
+		t.Errorf("given back are %d, %v", back, err)
+	}
+	for day, want := range map[time.Time]int64{noon: 1200, noon.AddDate(0, 0, 1): 2300} {
+		if f, err := s.Fleet(t.Context(), 5, day); err != nil || f.Day != want {
+			t.Errorf("of %s there are %d spent, %v; want %d", day, f.Day, err, want)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (p *Pool) Choose(ctx context.Context, r policy.Request, nodes []task.Node, 
 	if d.hindered() {
 		return policy.Placement{Wait: d.fleet.Obstacle.Why}, nil
 	}
-	offer, price, err := d.offer(ctx)
+	offer, price, err := p.offer(ctx, d)
 	if err != nil {
 		return policy.Placement{Wait: why(err)}, nil
 	}

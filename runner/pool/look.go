@@ -50,11 +50,17 @@ func (p *Pool) look(ctx context.Context, now time.Time) (house, error) {
 		return h, err
 	}
 	var at []task.ID
+	placed := map[task.ID]bool{}
 	for _, n := range h.nodes {
+		for _, one := range n.Tasks {
+			placed[one] = true
+		}
 		if n.Machine != nil {
 			at = append(at, n.Tasks...)
 		}
 	}
+	// Who has got a slot since the queue was read needs no other: a machine would be made for nobody.
+	h.queue = slices.DeleteFunc(h.queue, func(t task.Task) bool { return placed[t.ID] })
 	h.rest, err = p.store.AtRest(ctx, at)
 	return h, err
 }
@@ -173,33 +179,20 @@ func (d *desk) hindered() bool {
 	return d.fleet.Obstacle.Why != "" && d.now.Before(d.fleet.Obstacle.Until)
 }
 
+// wants reports whether an account may need a machine that can be made now: only then it matters what there is and costs.
+func (d *desk) wants(h house) bool {
+	return !d.Withdrawn && !d.hindered() &&
+		(d.Schedule.Minimum(d.now) > 0 || slices.ContainsFunc(h.queue, func(t task.Task) bool { return t.Account == d.id }))
+}
+
 // HostMemory is what a machine keeps for itself, in bytes: the system, Docker and `sam node`.
 const HostMemory = 512 << 20
 
-// offer is the first candidate that is to be had, with the price of an hour of the dearest: which one it will be is known when it
-// is made, and no budget is to be passed by it.
-func (d *desk) offer(ctx context.Context) (first cloud.Offer, price cloud.Money, err error) {
-	offers, err := d.Provider.Offers(ctx)
-	if err != nil {
-		return first, 0, err
-	}
-	for _, wanted := range d.Candidates {
-		for _, o := range offers {
-			if o.Candidate != wanted {
-				continue
-			}
-			if first.Type == "" || o.Sold && !first.Sold {
-				first = o
-			}
-			price = max(price, o.Hour)
+func (d *desk) index(name string) int {
+	for i := range d.nodes {
+		if d.nodes[i].Name == name {
+			return i
 		}
 	}
-	if first.Type == "" {
-		e := cloud.NoCandidateError{}
-		for _, c := range d.Candidates {
-			e.Tried = append(e.Tried, cloud.Refusal{Candidate: c, Why: "it is not offered"})
-		}
-		return first, 0, e
-	}
-	return first, price, nil
+	return -1
 }

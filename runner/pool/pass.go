@@ -11,16 +11,22 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"sam/runner/cloud"
 	"sam/runner/policy"
 	"sam/task"
 )
 
-// chore is a record that somebody has to see to: see tend.
+// chore is a record that somebody has to see to, or a withdrawn account that has none any more: see tend.
 type chore struct {
 	account *Account
-	node    task.Node
-	now     time.Time // of the pass
+	id      int64     // the account's
+	node    task.Node // its zero for the account itself
+	now     time.Time // of the pass, by Redis's clock
+	since   time.Time // likewise, by this process's
 }
+
+// at is what Redis's clock says by now: seeing to a chore may take minutes.
+func (c chore) at() time.Time { return c.now.Add(time.Since(c.since)) }
 
 // pass decides about every account. It returns what is to be seen to now, and when something is due next; zero for nothing.
 func (p *Pool) pass(ctx context.Context, now time.Time) (chores []chore, next time.Time, err error) {
@@ -28,29 +34,50 @@ func (p *Pool) pass(ctx context.Context, now time.Time) (chores []chore, next ti
 	if err != nil {
 		return nil, next, err
 	}
+	p.forget(h)
 	var errs []error
 	soon := func(at time.Time) {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
+	var desks []*desk
 	for _, id := range h.ids {
 		d, err := p.desk(ctx, h, id)
-		if err == nil && d != nil {
-			var at time.Time
-			at, err = p.settle(ctx, h, d)
-			soon(at)
-			for _, n := range d.nodes {
-				if n.State == task.NodeGoing || n.State == task.NodeBooting && n.Machine == nil {
-					chores = append(chores, chore{d.Account, n, now})
-				}
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("account %d: %w", id, err))
+		case d != nil:
+			desks = append(desks, d)
+			if d.wants(h) {
+				p.inquire(ctx, d.id, d.Account) // of all at once: no account waits for another's provider
 			}
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("account %d: %w", id, err))
+	}
+	for _, d := range desks {
+		at, err := p.settle(ctx, h, d)
+		if soon(at); err != nil {
+			errs = append(errs, fmt.Errorf("account %d: %w", d.id, err))
 		}
+		chores = append(chores, p.chores(d)...)
 	}
 	return chores, next, errors.Join(errs...)
+}
+
+// chores are what is to be seen to of an account.
+func (p *Pool) chores(d *desk) (all []chore) {
+	c := chore{account: d.Account, id: d.id, now: d.now, since: time.Now()}
+	for _, n := range d.nodes {
+		if n.State == task.NodeGoing || n.State == task.NodeBooting && n.Machine == nil && !p.overdue(n, d.now) {
+			c.node = n
+			all = append(all, c)
+		}
+	}
+	if d.Withdrawn && d.Gone != nil && len(d.nodes) == 0 && len(d.fleet.Hours) == 0 {
+		c.node = task.Node{}
+		all = append(all, c)
+	}
+	return all
 }
 
 // settle does for one account what is to be done. What fails holds up nothing that comes after it.
@@ -68,21 +95,17 @@ func (p *Pool) settle(ctx context.Context, h house, d *desk) (next time.Time, er
 }
 
 // complete finishes what a process that died had begun: a machine in the fleet without a record, a record whose machine is not in
-// the fleet since Redis has lost that.
+// the fleet since Redis has lost that. And it counts hours that began though nobody paid them ahead, since no pass was made then or
+// the machine could not be deleted: they are on the bill, and no budget is to be passed by what is not counted.
 func (p *Pool) complete(ctx context.Context, d *desk) error {
 	var errs []error
 	known := map[string]bool{}
-	for _, n := range d.nodes {
+	for i := range d.nodes {
+		n := &d.nodes[i]
 		known[n.Name] = true
-		if _, paid := d.fleet.Hours[n.Name]; paid || n.State == task.NodeGoing || n.Machine == nil {
-			continue
+		if n.Machine != nil {
+			errs = append(errs, p.count(ctx, d, n))
 		}
-		hours := begun(n.Machine.Created, d.now)
-		if err := p.store.Reserve(ctx, adoption(d.id, n.Name, hours, n.Machine.Hour), d.now); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		d.fleet.Hours[n.Name] = hours
 	}
 	for name := range d.fleet.Hours {
 		if known[name] {
@@ -96,6 +119,37 @@ func (p *Pool) complete(ctx context.Context, d *desk) error {
 		d.nodes = append(d.nodes, n)
 	}
 	return errors.Join(errs...)
+}
+
+// count has a machine's begun hours be paid for.
+func (p *Pool) count(ctx context.Context, d *desk, n *task.Node) error {
+	hours := begun(n.Machine.Created, d.now)
+	paid, entered := d.fleet.Hours[n.Name]
+	switch {
+	case entered && hours <= paid:
+		return nil
+	case !entered && n.State == task.NodeGoing:
+		return nil // its money is settled, and its record about to go
+	case !entered:
+		// The fleet was read after the records: it may have gone between.
+		now, err := p.store.Node(ctx, n.Name)
+		if errors.Is(err, task.ErrNotFound) || err == nil && now.State == task.NodeGoing {
+			n.State = task.NodeGoing
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r := adoption(d.id, n.Name, hours, n.Machine.Hour)
+	r.New = !entered
+	err := p.store.Reserve(ctx, r, d.now)
+	if err == nil {
+		d.fleet.Hours[n.Name] = hours
+	} else if errors.Is(err, task.ErrNotFound) {
+		err = nil // it is gone since
+	}
+	return err
 }
 
 // record writes a node's record, and returns it.
@@ -118,62 +172,6 @@ func begun(created, now time.Time) int {
 	return int(policy.PaidUntil(created, now).Sub(created) / policy.BillingPeriod)
 }
 
-// dismiss has machines go that are of no use: those that never called home, and those that are silent.
-func (p *Pool) dismiss(ctx context.Context, d *desk) error {
-	var errs []error
-	for i := range d.nodes {
-		n := &d.nodes[i]
-		var why string
-		switch {
-		case n.State == task.NodeBooting && d.now.Sub(n.Made) >= p.patience(*n):
-			why = mute(*n, p.Timing.CallHome)
-		case (n.State == task.NodeLost || n.State == task.NodeReady) && d.now.Sub(later(n.Seen, p.listened)) >= p.Timing.Lost:
-			why = fmt.Sprintf("it has been silent for %s", p.Timing.Lost)
-		default:
-			continue
-		}
-		if err := p.store.Abandon(ctx, n.Name, why); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		zerolog.Ctx(ctx).Warn().Str("node", n.Name).Int64("account", d.id).Str("why", why).Msg("a machine is given up")
-		if n.State == task.NodeBooting {
-			errs = append(errs, p.hinder(ctx, d, why))
-		}
-		n.State = task.NodeGoing
-	}
-	return errors.Join(errs...)
-}
-
-// patience is how long a machine may take until its first link: less when it has called home in a way that cannot be right.
-func (p *Pool) patience(n task.Node) time.Duration {
-	if n.Trouble != "" {
-		return p.Timing.CallHome / 5
-	}
-	return p.Timing.CallHome
-}
-
-// replace has idle machines go that take no task though somebody waits for one: another costs the same, and works.
-func (p *Pool) replace(ctx context.Context, h house, d *desk) error {
-	if !slices.ContainsFunc(h.queue, func(t task.Task) bool { return t.Account == d.id }) {
-		return nil
-	}
-	var errs []error
-	for i := range d.nodes {
-		n := &d.nodes[i]
-		ill := policy.Healthy(n.Vitals)
-		if n.State != task.NodeReady || len(n.Tasks) > 0 || ill == "" {
-			continue
-		}
-		going, err := p.store.Drain(ctx, n.Name, "it "+ill, nil)
-		if errs = append(errs, err); going {
-			zerolog.Ctx(ctx).Warn().Str("node", n.Name).Int64("account", d.id).Msg("a machine is let go, and replaced if need be: it " + ill)
-			n.State = task.NodeGoing
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // hinder notes why no machine can be made.
 func (p *Pool) hinder(ctx context.Context, d *desk, why string) error {
 	d.fleet.Obstacle = p.obstacle(why, d.now)
@@ -184,34 +182,15 @@ func (p *Pool) obstacle(why string, now time.Time) task.Obstacle {
 	return task.Obstacle{Why: why, Until: now.Add(p.Timing.Again)}
 }
 
-// withdraw has all of an account's machines go, and calls Gone when there are none.
-func (p *Pool) withdraw(ctx context.Context, d *desk) error {
-	if len(d.nodes) == 0 && len(d.fleet.Hours) == 0 {
-		if d.Gone == nil {
-			return nil
-		}
-		return d.Gone(ctx)
-	}
-	const why = "The account's token for machines was withdrawn, so SAM lets its machines go. What was pushed is on the branch. Ask again when there is another."
-	var errs []error
-	for i := range d.nodes {
-		n := &d.nodes[i]
-		for _, one := range n.Tasks {
-			_, err := p.store.Cancel(ctx, one, why)
-			errs = append(errs, err)
-		}
-		going, err := p.store.Drain(ctx, n.Name, "the account's token was withdrawn", nil)
-		if errs = append(errs, err); going {
-			n.State = task.NodeGoing
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // order decides who starts where, and has machines made for the rest. It returns the house as it is then, for release: what is to
 // start on a machine keeps it.
 func (p *Pool) order(ctx context.Context, h house, d *desk) (policy.Snapshot, error) {
-	offer, price, err := d.offer(ctx)
+	var offer cloud.Offer
+	var price cloud.Money
+	var err error
+	if d.wants(h) {
+		offer, price, err = p.offer(ctx, d)
+	}
 	s := policy.Snapshot{Now: d.now, Accounts: map[int64]policy.Limits{d.id: d.limits(offer, price)}, Busy: map[task.ThreadID]bool{}}
 	for _, n := range append(d.stand, d.nodes...) {
 		if n.State != task.NodeGoing {
@@ -235,12 +214,12 @@ func (p *Pool) order(ctx context.Context, h house, d *desk) (policy.Snapshot, er
 	}
 	if err != nil {
 		// Only who needs a machine need know.
-		if len(s.Queue) > len(plan.Starts) && !d.hindered() {
+		if len(s.Queue) > len(plan.Starts) || d.Schedule.Minimum(d.now) > 0 {
 			err = errors.Join(err, p.hinder(ctx, d, why(err)))
 		}
 		return s, err
 	}
-	for _, c := range plan.Creations {
+	for _, c := range d.dared(plan.Creations) {
 		name := newName()
 		err := p.store.Reserve(ctx, task.Reservation{
 			Account: d.id, Node: name, New: true, Hours: c.Hours, Hour: int64(price), Caps: d.Caps,
@@ -257,6 +236,7 @@ func (p *Pool) order(ctx context.Context, h house, d *desk) (policy.Snapshot, er
 		if err != nil {
 			return s, err
 		}
+		n.Made = d.now // of this pass, however long that took
 		zerolog.Ctx(ctx).Info().Str("node", name).Int64("account", d.id).Int("tasks", len(c.For)).Stringer("first", offer.Candidate).
 			Stringer("hour", price).Msg("a machine is to be made")
 		d.nodes = append(d.nodes, n)
@@ -264,99 +244,17 @@ func (p *Pool) order(ctx context.Context, h house, d *desk) (policy.Snapshot, er
 	return s, nil
 }
 
-// newName is a node's: of letters and digits that no person takes for each other, in the forms that host names and labels have.
-func newName() string { return "sam-" + strings.ToLower(rand.Text()[:10]) }
-
-// pay pays the next hour of machines at work when it is about to begin. Where the budget does not allow it the work ends, with what
-// was pushed: the cap is a promise.
-func (p *Pool) pay(ctx context.Context, h house, d *desk) error {
-	var errs []error
-	for _, n := range d.nodes {
-		if n.Machine == nil || n.State == task.NodeGoing || len(n.Tasks) == 0 || asleep(n, h.rest) {
-			continue
-		}
-		hours := begun(n.Machine.Created, d.now.Add(policy.Margin))
-		if hours <= d.fleet.Hours[n.Name] {
-			continue
-		}
-		err := p.store.Reserve(ctx, task.Reservation{Account: d.id, Node: n.Name, Hours: hours, Hour: n.Machine.Hour, Caps: d.Caps}, d.now)
-		var capped task.CapError
-		if !errors.As(err, &capped) {
-			errs = append(errs, err)
-			continue
-		}
-		for _, one := range n.Tasks {
-			_, err := p.store.Cancel(ctx, one, fmt.Sprintf("It was stopped: its machine's next hour costs more than the account may spend (%s). "+
-				"What was pushed is on the branch. Ask again when the budget begins anew, or an owner of the account has raised it.", capped))
-			errs = append(errs, err)
-		}
+// dared are the creations that are tried now. When the last try failed it is one, and the others when that is made: each that fails
+// walks all candidates, and the provider's calls are one budget for all, deletions included.
+func (d *desk) dared(all []policy.Creation) []policy.Creation {
+	if d.fleet.Obstacle.Why == "" || len(all) == 0 {
+		return all
 	}
-	return errors.Join(errs...)
-}
-
-// release lets idle machines go that do not pay any more, and pays another hour of those that do. It returns when to ask again.
-func (p *Pool) release(ctx context.Context, d *desk, s policy.Snapshot) (next time.Time, err error) {
-	own := s
-	own.Machines = nil
-	for _, m := range s.Machines {
-		if m.Provider == d.Provider.Name() && m.State != task.NodeGoing {
-			own.Machines = append(own.Machines, m)
-		}
-	}
-	if len(own.Machines) == 0 {
-		return d.Schedule.Next(d.now), nil
-	}
-	arrivals, err := p.store.Arrivals(ctx, d.id)
-	if err != nil {
-		return next, err
-	}
-	kept := policy.Release(d.Keeper, own, map[int64][]time.Time{d.id: arrivals})
-	var errs []error
-	for _, r := range kept.Renewals {
-		i := d.index(r.Node)
-		if i < 0 || d.nodes[i].Machine == nil {
-			continue
-		}
-		m := d.nodes[i].Machine
-		hours := int(r.Until.Sub(m.Created) / policy.BillingPeriod)
-		err := p.store.Reserve(ctx, task.Reservation{Account: d.id, Node: r.Node, Hours: hours, Hour: m.Hour, Caps: d.Caps}, d.now)
-		var capped task.CapError
-		if errors.As(err, &capped) {
-			kept.LetGo = append(kept.LetGo, r.Node)
-			continue
-		}
-		errs = append(errs, err)
-	}
-	for _, name := range kept.LetGo {
-		errs = append(errs, p.letGo(ctx, d, name))
-	}
-	next = kept.Next
-	if edge := d.Schedule.Next(d.now); !edge.IsZero() && (next.IsZero() || edge.Before(next)) {
-		next = edge
-	}
-	return next, errors.Join(errs...)
-}
-
-// letGo has an idle machine go, unless a task has come to it since.
-func (p *Pool) letGo(ctx context.Context, d *desk, name string) error {
-	i := d.index(name)
-	if i < 0 {
+	if slices.ContainsFunc(d.nodes, func(n task.Node) bool { return n.State == task.NodeBooting && n.Machine == nil }) {
 		return nil
 	}
-	n := &d.nodes[i]
-	going, err := p.store.Drain(ctx, name, "it is idle, and another hour of it does not pay", n.Tasks)
-	if going {
-		zerolog.Ctx(ctx).Info().Str("node", name).Int64("account", d.id).Msg("a machine is let go")
-		n.State = task.NodeGoing
-	}
-	return err
+	return all[:1]
 }
 
-func (d *desk) index(name string) int {
-	for i := range d.nodes {
-		if d.nodes[i].Name == name {
-			return i
-		}
-	}
-	return -1
-}
+// newName is a node's: of letters and digits that no person takes for each other, in the forms that host names and labels have.
+func newName() string { return "sam-" + strings.ToLower(rand.Text()[:10]) }

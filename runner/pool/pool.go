@@ -3,8 +3,11 @@
 //
 //   - pass.go decides, one replica at a time. A machine is entered into its account's fleet with the money for its first hours,
 //     then it has a node's record, and only then is it asked for.
+//   - keep.go pays for another hour, or lets go.
 //   - tend.go does what takes long: it has a machine made for a record that has none, and deleted for a record that goes. Any
 //     replica goes on where another died, since a name is made once however often it is asked for.
+//   - dismiss.go gives up what does not call home or is silent, withdraw.go what belongs to an account that is leaving.
+//   - prices.go asks a provider what there is, and lets nobody wait for long.
 //   - choose.go finds the node for one task, or says why there is none yet.
 //   - reconcile.go compares the records with what the provider has.
 //
@@ -63,13 +66,14 @@ type Timing struct {
 	Again     time.Duration // until a creation that failed is tried again
 	Reconcile time.Duration // between two comparisons with the provider
 	Orphan    time.Duration // a machine that no record knows is at least so old when it is deleted
+	Answer    time.Duration // a provider has to say what it offers, while others wait
 }
 
 // DefaultTiming is what New begins with.
 func DefaultTiming() Timing {
 	return Timing{
 		Look: 10 * time.Second, CallHome: 15 * time.Minute, Lost: 10 * time.Minute, Again: time.Minute,
-		Reconcile: 5 * time.Minute, Orphan: 15 * time.Minute,
+		Reconcile: 5 * time.Minute, Orphan: 15 * time.Minute, Answer: 5 * time.Second,
 	}
 }
 
@@ -79,18 +83,26 @@ type Pool struct {
 	accounts Accounts
 	Timing   Timing // not to be changed once it runs
 
-	kicked   chan struct{}
-	listened time.Time // since when this process would hear of a node
+	kicked chan struct{}
 
-	tenders sync.WaitGroup
-	mu      sync.Mutex
-	tended  map[string]time.Time // nodes that this process is at, or was at in vain: not before then again
-	looked  map[int64]time.Time  // accounts that need not be looked at for leftovers before
+	// Of whoever makes a pass:
+	sightings map[string]sighting // of nodes, by name
+	reached   time.Time           // when Redis answered last
+
+	tenders   sync.WaitGroup
+	mu        sync.Mutex
+	tries     map[string]try // to see to a node, by its name
+	inquiries map[int64]*inquiry
+	ended     bool
+	looked    map[int64]time.Time // accounts that need not be looked at for leftovers before
 }
 
 // New returns a pool with DefaultTiming.
 func New(s Store, a Accounts) *Pool {
-	return &Pool{store: s, accounts: a, Timing: DefaultTiming(), kicked: make(chan struct{}, 1), tended: map[string]time.Time{}, looked: map[int64]time.Time{}}
+	return &Pool{
+		store: s, accounts: a, Timing: DefaultTiming(), kicked: make(chan struct{}, 1), sightings: map[string]sighting{},
+		tries: map[string]try{}, inquiries: map[int64]*inquiry{}, looked: map[int64]time.Time{},
+	}
 }
 
 // Kick has a pass made soon.
@@ -105,6 +117,7 @@ func (p *Pool) Kick() {
 // for lack of a context, and gone on with by whoever runs next.
 func (p *Pool) Run(ctx context.Context) error {
 	defer p.tenders.Wait()
+	defer p.hangUp()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -119,8 +132,9 @@ func (p *Pool) Run(ctx context.Context) error {
 }
 
 const (
-	turnLease = 30 * time.Second       // a pass takes milliseconds, or some calls of a provider's
+	turnLease = 30 * time.Second       // a pass takes milliseconds, or Timing.Answer when a provider is slow
 	turnAgain = 250 * time.Millisecond // another replica makes one: what this one was kicked for may be too new for that
+	deaf      = time.Minute            // without Redis, a process has not heard of any node
 )
 
 // turn makes a pass if no other replica is at one, and returns when to make the next.
@@ -133,11 +147,12 @@ func (p *Pool) turn(ctx context.Context) time.Duration {
 			log.Warn().Err(err).Msg("no turn to look after the machines; trying again")
 		}
 		return p.Timing.Look
-	case !mine:
-		return turnAgain
+	case now.Sub(p.reached) > deaf:
+		clear(p.sightings)
 	}
-	if p.listened.IsZero() {
-		p.listened = now
+	p.reached = now
+	if !mine {
+		return turnAgain
 	}
 	bounded, cancel := context.WithTimeout(ctx, turnLease)
 	defer cancel()

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"sam/runner/cloud"
 	"sam/task"
@@ -20,6 +23,10 @@ const (
 	// deletions is how many things that no record knows one comparison deletes at most: should SAM be wrong, somebody has the time
 	// to see it.
 	deletions = 5
+	// comparisons is how many accounts are compared at once, and compareWithin how long one may take: a provider that is slow for one
+	// holds up few others.
+	comparisons   = 8
+	compareWithin = time.Minute
 )
 
 // Reconcile compares the records with what the providers have, at once and then every Timing.Reconcile, until ctx ends; one replica
@@ -69,12 +76,21 @@ func (p *Pool) ReconcileOnce(ctx context.Context, now time.Time) error {
 	}
 	ids := slices.Concat(known, fleets)
 	slices.Sort(ids)
-	var errs []error
-	for _, id := range slices.Compact(ids) {
-		if err := p.compare(ctx, id, now); err != nil {
-			errs = append(errs, fmt.Errorf("account %d: %w", id, err))
-		}
+	ids = slices.Compact(ids)
+	errs := make([]error, len(ids))
+	var group errgroup.Group
+	group.SetLimit(comparisons)
+	for i, id := range ids {
+		group.Go(func() error {
+			bounded, cancel := context.WithTimeout(ctx, compareWithin)
+			defer cancel()
+			if err := p.compare(bounded, id, now); err != nil {
+				errs[i] = fmt.Errorf("account %d: %w", id, err)
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // each error is in its place
 	p.Kick()
 	return errors.Join(errs...)
 }
@@ -90,8 +106,11 @@ func (p *Pool) compare(ctx context.Context, id int64, now time.Time) error {
 	if errors.As(err, new(task.TokenError)) {
 		return nil // whoever opens tokens has told it
 	}
-	if err != nil || a == nil {
+	if err != nil {
 		return err
+	}
+	if a == nil {
+		return p.unreachable(ctx, id, now)
 	}
 	machines, err := a.Provider.List(ctx)
 	if err != nil {
@@ -119,6 +138,16 @@ func (p *Pool) compare(ctx context.Context, id int64, now time.Time) error {
 		return c.adopt(ctx)
 	}
 	return c.clear(ctx)
+}
+
+// unreachable says of which machines nobody has the token any more: the account had the operator's, and that is configured no longer.
+func (p *Pool) unreachable(ctx context.Context, id int64, now time.Time) error {
+	f, err := p.store.Fleet(ctx, id, now)
+	if err != nil || len(f.Hours) == 0 {
+		return err
+	}
+	return fmt.Errorf("there is no token any more for the machines %s, so they cannot be let go and stay on the bill: configure `hetzner.token_file` again, or set a token of the same project with `sam account set`",
+		strings.Join(slices.Sorted(maps.Keys(f.Hours)), ", "))
 }
 
 // comparison is one account's records beside its machines.
@@ -173,6 +202,11 @@ func (c *comparison) adopt(ctx context.Context) error {
 	for _, m := range c.lost {
 		zerolog.Ctx(ctx).Warn().Str("node", m.Name).Int64("account", c.id).Time("created", m.Created).
 			Msg("there is a machine of this installation that Redis does not know: it is adopted")
+		m, err := c.priced(ctx, m)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		hours := begun(m.Created, c.now)
 		if err := c.pool.store.Reserve(ctx, adoption(c.id, m.Name, hours, int64(m.Hour)), c.now); err != nil {
 			errs = append(errs, err)
@@ -233,7 +267,8 @@ func (c *comparison) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	twice := func(name string) bool { return since[name].Before(c.now) }
+	// Two comparisons may follow each other at once, and the provider's list be behind in both.
+	twice := func(name string) bool { return c.now.Sub(since[name]) >= c.pool.Timing.Reconcile/2 }
 	old := func(created time.Time) bool { return c.now.Sub(created) >= c.pool.Timing.Orphan }
 	log := zerolog.Ctx(ctx).With().Int64("account", c.id).Logger()
 	var errs []error

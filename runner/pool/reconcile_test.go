@@ -246,5 +246,5 @@ func TestACreationWhoseAnswerIsLateOrLostMakesOneMachine(t *testing.T) {
 func (w *world) forgetTries(p *Pool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	clear(p.tended)
+	clear(p.tries)
 }

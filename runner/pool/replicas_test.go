@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +75,26 @@ func TestThreeReplicasAndFiftyTasksMakeAsManyMachinesAsThereAreRecords(t *testin
 	if made != machines {
 		t.Errorf("%d machines were made in all, and %d are needed", made, machines)
 	}
+}
+
+func TestATaskThatIsPlacedWhileAPassLooksIsNotCountedTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, now := w.replica(w.store), time.Now()
+	var all []task.Task
+	for range slots {
+		all = append(all, w.wanted())
+	}
+	w.once(p, now)
+	w.agree(1)
+	n := w.nodes()[0]
+	w.link(n.Name)
+	// It has its slot, and is in the queue as that was read before.
+	if _, err := w.redis.Do(t.Context(), "HSET", "{0}:slots:"+n.Name, string(all[0].ID), strconv.FormatInt(all[0].Epoch, 10)); err != nil {
+		t.Fatal(err)
+	}
+	w.once(p, now)
+	w.agree(1)
 }
 
 func TestATaskComesToAMachineOrTheMachineGoesButNeverBoth(t *testing.T) {

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -16,47 +17,78 @@ import (
 const (
 	tendLease  = 30 * time.Second // renewed at a third of it
 	tendWithin = 5 * time.Minute  // walking all candidates, or deleting, takes seconds, or a minute
-	tendAgain  = 10 * time.Second // after a try that failed
+	tendAgain  = 10 * time.Second // after a try that failed; twice as long after each from the fourth on
+	tendSeldom = 5 * time.Minute  // but no longer
+	triesKept  = time.Hour        // what is not tried any more is forgotten after that
 )
 
-// tend has a record's machine made, or deleted, unless somebody is at it. It returns at once.
+// try is this process's hand on a record.
+type try struct {
+	underWay bool
+	failed   int       // tries in a row
+	again    time.Time // not before
+}
+
+// after is the try that has failed once more.
+func (t try) after() try {
+	pause := tendSeldom
+	if t.failed < 8 {
+		pause = min(pause, tendAgain<<max(0, t.failed-2))
+	}
+	return try{failed: t.failed + 1, again: time.Now().Add(pause)}
+}
+
+// tend has a record's machine made, or deleted, unless somebody is at it; or has an account part. It returns at once.
 func (p *Pool) tend(ctx context.Context, c chore) {
 	n := c.node
+	key := n.Name
+	if key == "" {
+		key = fmt.Sprintf("account %d", c.id) // no node has such a name
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, was := p.tended[n.Name]; was && (at.IsZero() || time.Now().Before(at)) {
+	last := p.tries[key]
+	if last.underWay || time.Now().Before(last.again) {
 		return
 	}
-	p.tended[n.Name] = time.Time{} // under way
+	p.tries[key] = try{underWay: true}
 	p.tenders.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, tendWithin)
 		defer cancel()
-		log := zerolog.Ctx(ctx).With().Str("node", n.Name).Int64("account", n.Account).Logger()
-		err := p.holding(log.WithContext(ctx), n.Name, func(ctx context.Context) error {
-			now, err := p.store.Node(ctx, n.Name) // another may have done it
-			switch {
-			case errors.Is(err, task.ErrNotFound):
-				return nil
-			case err != nil:
-				return err
-			case now.State == task.NodeGoing:
-				return p.remove(ctx, c, now)
-			case now.State == task.NodeBooting && now.Machine == nil:
-				return p.create(ctx, c, now)
-			}
-			return nil
-		})
+		log := zerolog.Ctx(ctx).With().Str("node", n.Name).Int64("account", c.id).Logger()
+		err := p.see(log.WithContext(ctx), c)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.tended, n.Name)
 		if err != nil {
 			if ctx.Err() == nil {
 				log.Warn().Err(err).Str("state", string(n.State)).Msg("seeing to a machine failed; trying again")
 			}
-			p.tended[n.Name] = time.Now().Add(tendAgain)
+			p.tries[key] = last.after()
 			return
 		}
+		delete(p.tries, key)
 		p.Kick()
+	})
+}
+
+// see does what a chore is.
+func (p *Pool) see(ctx context.Context, c chore) error {
+	if c.node.Name == "" {
+		return p.part(ctx, c)
+	}
+	return p.holding(ctx, c.node.Name, func(ctx context.Context) error {
+		now, err := p.store.Node(ctx, c.node.Name) // another may have done it
+		switch {
+		case errors.Is(err, task.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case now.State == task.NodeGoing:
+			return p.remove(ctx, c, now)
+		case now.State == task.NodeBooting && now.Machine == nil:
+			return p.create(ctx, c, now)
+		}
+		return nil
 	})
 }
 
@@ -111,15 +143,16 @@ func (p *Pool) create(ctx context.Context, c chore, n task.Node) error {
 		Labels:   map[string]string{labelNode: n.Name, labelCounter: strconv.FormatInt(counter, 10)},
 		UserData: told(a.UserData(n.Name, began)),
 	})
+	if err == nil {
+		m, err = a.priced(ctx, m)
+	}
 	switch {
 	case err == nil:
 		zerolog.Ctx(ctx).Info().Stringer("machine", m.Candidate).Strs("addresses", m.Address).Bool("adopted", m.Adopted).
 			Dur("took", time.Since(began)).Msg("a machine is made")
 		// Before it is noted, which is what ends this.
-		if m.Hour > 0 { // 0 of a type that is not sold any more
-			if err := p.store.Reprice(ctx, n.Account, n.Name, int64(m.Hour)); err != nil {
-				return err
-			}
+		if err := p.store.Reprice(ctx, n.Account, n.Name, int64(m.Hour)); err != nil {
+			return err
 		}
 		if err := p.store.NoteMachine(ctx, n.Name, noted(m)); err != nil {
 			return err
@@ -128,7 +161,7 @@ func (p *Pool) create(ctx context.Context, c chore, n task.Node) error {
 	case ctx.Err() != nil:
 		return err
 	}
-	if noted := p.store.NoteObstacle(ctx, n.Account, p.obstacle(why(err), c.now.Add(time.Since(began)))); noted != nil || !settled(err) {
+	if noted := p.store.NoteObstacle(ctx, n.Account, p.obstacle(why(err), c.at())); noted != nil || !settled(err) {
 		return errors.Join(err, noted) // under the same name again: it may be there
 	}
 	zerolog.Ctx(ctx).Warn().Err(err).Msg("no machine can be made")
@@ -196,10 +229,24 @@ func (p *Pool) remove(ctx context.Context, c chore, n task.Node) error {
 	}
 	hours := 0
 	if there {
-		if err := c.account.Provider.Delete(ctx, m); err != nil {
+		err := c.account.Provider.Delete(ctx, m)
+		if errors.As(err, new(cloud.ForeignError)) {
+			// Somebody has taken our label off it. It is theirs now, and nothing is gained by asking again.
+			zerolog.Ctx(ctx).Error().Err(err).Str("machine", m.ID).Msg("a machine that SAM made bears its label no more, so it is left to whoever took that off: delete it, if nobody needs it")
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
-		hours = begun(m.Created, c.now)
+		if hours = begun(m.Created, c.at()); n.Machine != nil {
+			m.Hour = cloud.Money(n.Machine.Hour)
+		}
+		// An hour may have begun since it was to go.
+		last := adoption(n.Account, n.Name, hours, int64(m.Hour))
+		last.New = false
+		if err := p.store.Reserve(ctx, last, c.at()); err != nil && !errors.Is(err, task.ErrNotFound) {
+			return err
+		}
 	}
 	back, err := p.store.Unreserve(ctx, n.Account, n.Name, hours)
 	if err != nil {

@@ -21,6 +21,9 @@ func mute(n task.Node, within time.Duration) string {
 	if n.Trouble != "" {
 		return fmt.Sprintf("The machine %s was made and is given up: %s", n.Name, n.Trouble)
 	}
+	if n.Machine == nil {
+		return fmt.Sprintf("SAM tried for %s to have a machine made, and the provider did not answer as it should. It is tried again by itself; https://status.hetzner.com may say more.", within)
+	}
 	return fmt.Sprintf("The machine %s was made and did not call home within %s, so it is given up and another is tried. If that happens again: machines must reach "+
 		"`public.url` of SAM's configuration over HTTPS, and Hetzner's console shows what the machine says while it boots.", n.Name, within)
 }

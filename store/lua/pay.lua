@@ -24,7 +24,13 @@ end
 redis.call('HINCRBY', KEYS[2], ARGV[6], int(sum))
 redis.call('HINCRBY', KEYS[2], ARGV[7], int(sum))
 entry.hours = entry.hours + more
-entry.paid[#entry.paid + 1] = { hours = more, price = tonumber(ARGV[5]), day = ARGV[6], month = ARGV[7] }
+-- A machine that is kept for months has an entry for a day, not for an hour.
+local last = entry.paid[#entry.paid]
+if last and last.day == ARGV[6] and last.price == tonumber(ARGV[5]) then
+  last.hours = last.hours + more
+else
+  entry.paid[#entry.paid + 1] = { hours = more, price = tonumber(ARGV[5]), day = ARGV[6], month = ARGV[7] }
+end
 redis.call('HSET', KEYS[1], ARGV[2], cjson.encode(entry))
 redis.call('SADD', KEYS[3], ARGV[1])
 return 'ok'

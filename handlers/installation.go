@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -21,6 +22,7 @@ func (Installation) Handles() []string { return []string{"installation", "instal
 
 type installed struct {
 	Installation int64 `json:"installation"`
+	Account      int64 `json:"account,omitempty"` // that it is on; 0 where an older release kept the delivery
 }
 
 // Reduce implements event.
@@ -28,8 +30,11 @@ func (h Installation) Reduce(_ string, payload []byte) ([]byte, error) {
 	var e struct {
 		Action       string `json:"action"`
 		Installation struct {
-			ID    int64 `json:"id"`
-			AppID int64 `json:"app_id"`
+			ID      int64 `json:"id"`
+			AppID   int64 `json:"app_id"`
+			Account struct {
+				ID int64 `json:"id"`
+			} `json:"account"`
 		} `json:"installation"`
 	}
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -38,7 +43,7 @@ func (h Installation) Reduce(_ string, payload []byte) ([]byte, error) {
 	if err := missing(map[string]bool{"action": e.Action != "", "installation.id": e.Installation.ID != 0}); err != nil {
 		return nil, err
 	}
-	return keep(installed{e.Installation.ID})
+	return keep(installed{e.Installation.ID, e.Installation.Account.ID})
 }
 
 // Handle implements event.
@@ -47,7 +52,7 @@ func (h Installation) Handle(ctx context.Context, d task.Delivery) error {
 	if err := json.Unmarshal(d.Body, &i); err != nil {
 		return fmt.Errorf("decode delivery %s: %w", d.ID, err)
 	}
-	return h.refresh(ctx, d.Event, i.Installation)
+	return h.refresh(ctx, d.Event, i.Installation, i.Account)
 }
 
 // Why the tasks of a project end with its installation, for the person.
@@ -57,8 +62,9 @@ const (
 )
 
 // refresh makes the projects of an installation what GitHub says that they are. Machines go before credentials do: a
-// project that is gone has its tasks ended first, and is forgotten by a later look once none is left.
-func (b Base) refresh(ctx context.Context, event string, installation int64) error {
+// project that is gone has its tasks ended first, and is forgotten by a later look once none is left. The accounts are those that are
+// known to have the installation, beside those of its projects.
+func (b Base) refresh(ctx context.Context, event string, installation int64, accounts ...int64) error {
 	log := zerolog.Ctx(ctx).With().Int64("installation", installation).Logger()
 	before, err := b.Store.InstallationProjects(ctx, installation)
 	if err != nil {
@@ -104,7 +110,10 @@ func (b Base) refresh(ctx context.Context, event string, installation int64) err
 		gone = append(gone, p)
 	}
 	if uninstalled && leaving == 0 {
-		if err := b.withdraw(ctx, gone); err != nil {
+		for _, p := range gone {
+			accounts = append(accounts, p.Account)
+		}
+		if err := b.withdraw(ctx, installation, accounts); err != nil {
 			return err
 		}
 	}
@@ -121,27 +130,16 @@ func (b Base) refresh(ctx context.Context, event string, installation int64) err
 	return nil
 }
 
-// withdraw has the machines go of the accounts that SAM is installed on no more, and then their tokens be forgotten. The projects are
-// those that they had.
-func (b Base) withdraw(ctx context.Context, gone []task.Project) error {
-	if len(gone) == 0 {
-		return nil
-	}
-	all, err := b.Store.Projects(ctx)
+// withdraw has the machines go of accounts that have removed an installation, and then their tokens be forgotten.
+func (b Base) withdraw(ctx context.Context, installation int64, accounts []int64) error {
+	projects, err := b.Store.Projects(ctx)
 	if err != nil {
 		return err
 	}
-	accounts := map[int64]bool{}
-	for _, p := range gone {
-		accounts[p.Account] = true
-	}
-	for _, p := range all {
-		if p.Installation != gone[0].Installation {
-			delete(accounts, p.Account) // it was installed anew
-		}
-	}
-	for account := range accounts {
-		if account == 0 {
+	slices.Sort(accounts)
+	for _, account := range slices.Compact(accounts) {
+		anew := slices.ContainsFunc(projects, func(p task.Project) bool { return p.Account == account && p.Installation != installation })
+		if account == 0 || anew {
 			continue
 		}
 		if err := b.Store.AccountLeft(ctx, account); err != nil {

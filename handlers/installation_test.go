@@ -55,6 +55,31 @@ func TestMachinesGoBeforeAProjectIsForgotten(t *testing.T) {
 	}
 }
 
+func TestAnAccountThatTakesItsRepositoriesAwayAndThenRemovesTheAppIsWithdrawn(t *testing.T) {
+	w := newWorld(t)
+	w.settle()
+	p, err := w.store.Project(t.Context(), w.repository("hello"))
+	w.check(err)
+	account := p.Account
+	_, err = w.store.ChangeAccount(t.Context(), account, func(a task.Account) (task.Account, error) {
+		a.Token = []byte("sealed")
+		return a, nil
+	})
+	w.check(err)
+	w.check(w.hub.RemoveRepositories(w.install.ID, "hello", "secret"))
+	w.settle()
+	a, err := w.store.Account(t.Context(), account)
+	if w.check(err); a.Withdrawn {
+		t.Fatal("it still has the App, and its token is withdrawn")
+	}
+	w.check(w.hub.Uninstall(w.install.ID))
+	w.settle()
+	a, err = w.store.Account(t.Context(), account)
+	if w.check(err); !a.Withdrawn {
+		t.Error("it has the App no more, and its token is kept")
+	}
+}
+
 func TestASuspendedInstallationsTasksEndAndItsProjectsStay(t *testing.T) {
 	w, _, id := asked(t, "/sam make it fast")
 	asked := w.settle()

@@ -1,16 +1,22 @@
 package chaos
 
 import (
+	"net/http"
 	"slices"
+	"time"
 
 	"sam/sandbox/github"
+	"sam/sandbox/hetzner"
 )
 
 // plan is what a run is hurt with.
 type plan struct {
-	kinds []string          // of violence, each struck in turn
-	rules []github.Rule     // of GitHub's stand-in
-	seen  func(*Report) int // what must be found
+	kinds    []string          // of violence, each struck in turn
+	rules    []github.Rule     // of GitHub's stand-in
+	machines bool              // are killed, and who makes them
+	cloud    []hetzner.Rule    // of Hetzner's
+	later    []hetzner.Rule    // likewise, in runs that last long, where they find a creation
+	seen     func(*Report) int // what must be found
 }
 
 // hub is the plan for GitHub's stand-in. Each kind strikes the first time it can, so that short runs meet it too, and then
@@ -28,9 +34,34 @@ func (p plan) hub(seed uint64) github.Faults {
 	return f
 }
 
+// longRun is how long a run lasts at least in which all that may befall a creation befalls one.
+const longRun = 2 * time.Minute
+
+// hetzner is the plan for Hetzner's stand-in in a run that lasts so long, likewise.
+func (p plan) hetzner(seed uint64, lasts time.Duration) hetzner.Faults {
+	f := hetzner.Faults{Seed: seed}
+	rules := p.cloud
+	if lasts >= longRun {
+		rules = slices.Concat(p.later, rules)
+	}
+	for _, r := range rules {
+		if r.Next == 0 {
+			first := r
+			first.Probability, first.Next = 0, 1
+			f.Rules = append(f.Rules, first)
+		}
+		f.Rules = append(f.Rules, r)
+	}
+	return f
+}
+
+// serversPath is that of Hetzner's calls that make and list servers.
+const serversPath = "/servers"
+
 // everything is what an unbroken product must bear.
 var everything = plan{
-	kinds: []string{killReplica, killNode, killRedis, pauseReplica, pauseNode, rollingRestart, replyLost, replyLate, wakeAll, pauseAtEnd},
+	kinds:    []string{killReplica, killNode, killRedis, pauseReplica, pauseNode, rollingRestart, replyLost, replyLate, wakeAll, pauseAtEnd},
+	machines: true,
 	rules: []github.Rule{
 		{Kind: github.Duplicate, Probability: 0.2},
 		{Kind: github.Twin, Probability: 0.1},
@@ -45,6 +76,19 @@ var everything = plan{
 		{Kind: github.Secondary403, Next: 3},
 		{Kind: github.Git503, Probability: 0.05},
 		{Kind: github.PushAnswerLost, Probability: 0.05},
+	},
+	cloud: []hetzner.Rule{
+		{Kind: hetzner.ResourceUnavailable, Probability: 0.2, Method: http.MethodPost, Path: serversPath},
+		{Kind: hetzner.Unavailable, Probability: 0.05, Method: http.MethodGet, Path: serversPath},
+	},
+	later: []hetzner.Rule{
+		{Kind: hetzner.RateLimit, Probability: 0.01},
+		{Kind: hetzner.StaleList, Probability: 0.5, Path: serversPath},
+		{Kind: hetzner.AnswerLost, Probability: 0.1, Method: http.MethodPost, Path: serversPath},
+		{Kind: hetzner.BadGatewayAfter, Next: 4, Method: http.MethodDelete, Path: serversPath + "/*"},
+		{Kind: hetzner.Conflict, Probability: 0.05, Method: http.MethodPost, Path: serversPath},
+		{Kind: hetzner.ActionSlow, Probability: 0.1, For: hetzner.Duration(5 * time.Second)},
+		{Kind: hetzner.MachineNeverBoots, Probability: 0.05},
 	},
 }
 

@@ -115,8 +115,13 @@ func (b *balancer) allReady() error {
 	return nil
 }
 
-// pick connects to the next replica that is ready and takes the connection.
-func (b *balancer) pick(ctx context.Context) (net.Conn, error) {
+// pick connects to the next replica that is ready and takes the connection. It comes from the client's own address, which balancers that
+// know no requests keep: a replica looks where a machine calls from.
+func (b *balancer) pick(ctx context.Context, client net.Addr) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: time.Second}
+	if from, ok := client.(*net.TCPAddr); ok {
+		dialer.LocalAddr = &net.TCPAddr{IP: from.IP}
+	}
 	for range b.backends {
 		b.mu.Lock()
 		i := b.turn
@@ -126,7 +131,6 @@ func (b *balancer) pick(ctx context.Context) (net.Conn, error) {
 		if !ready {
 			continue
 		}
-		dialer := net.Dialer{Timeout: time.Second}
 		if c, err := dialer.DialContext(ctx, "tcp", b.backends[i].public); err == nil {
 			return c, nil
 		}
@@ -136,7 +140,7 @@ func (b *balancer) pick(ctx context.Context) (net.Conn, error) {
 
 func (b *balancer) serve(ctx context.Context, client net.Conn) {
 	defer func() { _ = client.Close() }()
-	server, err := b.pick(ctx)
+	server, err := b.pick(ctx, client.RemoteAddr())
 	if err != nil {
 		return
 	}

@@ -47,7 +47,7 @@ func run(t *testing.T, sam string, args ...string) map[string]any {
 }
 
 // promises are the counts that are 0 when they were kept.
-var promises = []string{"lost", "duplicate_tasks", "duplicate_comments", "duplicate_pull_requests", "stale_writes", "gaps", "unfinished", "uninvited"}
+var promises = []string{"lost", "duplicate_tasks", "duplicate_comments", "duplicate_pull_requests", "stale_writes", "gaps", "unfinished", "uninvited", "orphans", "over_budget", "over_cap"}
 
 // A long run is `make chaos`.
 func TestNothingIsLostAndNothingIsDoneTwiceWhileProcessesDie(t *testing.T) {
@@ -68,6 +68,9 @@ func TestNothingIsLostAndNothingIsDoneTwiceWhileProcessesDie(t *testing.T) {
 	}
 	if n, ok := report["tasks"].(float64); !ok || n < 10 {
 		t.Errorf("%v tasks", report["tasks"])
+	}
+	if n, ok := report["machines"].(float64); !ok || n < 2 {
+		t.Errorf("%v machines", report["machines"])
 	}
 }
 

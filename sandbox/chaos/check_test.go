@@ -175,8 +175,8 @@ func TestWhatLooksLikeABrokenPromiseAndIsNoneIsNotCounted(t *testing.T) {
 
 func TestTheReportIsOneLineWithTheCountsThatArePromised(t *testing.T) {
 	got := line(t, &Report{Seed: 7, Faults: map[string]int{"kill_node": 3}, findings: []string{"not this"}})
-	want := `{"seed":7,"deliveries":0,"tasks":0,"faults":{"kill_node":3},"lost":0,"duplicate_tasks":0,"duplicate_comments":0,` +
-		`"duplicate_pull_requests":0,"stale_writes":0,"gaps":0,"unfinished":0,"uninvited":0}`
+	want := `{"seed":7,"deliveries":0,"tasks":0,"machines":0,"spent":0,"faults":{"kill_node":3},"lost":0,"duplicate_tasks":0,"duplicate_comments":0,` +
+		`"duplicate_pull_requests":0,"stale_writes":0,"gaps":0,"unfinished":0,"uninvited":0,"orphans":0,"over_budget":0,"over_cap":0}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

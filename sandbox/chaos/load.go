@@ -54,8 +54,7 @@ var requests = []string{
 	"/sam add rate limiting to /api/upload", "/sam add a health check", "/sam log every request", "/sam demo: pretend to work",
 }
 
-// claimNodes has one task of each account end before anything else happens: a node serves the account that used it first,
-// and none must go without.
+// claimNodes has one task of each account end before anything else happens: on a node that stands, and on the first machine.
 func (l *load) claimNodes(ctx context.Context) error {
 	for i := range l.places {
 		if i%len(repositories) != 0 {

@@ -30,9 +30,11 @@ func (w *world) people() error {
 		}
 	}
 	for _, owner := range accounts {
-		if _, err := w.hub.CreateOrganization(owner, writer); err != nil {
+		who, err := w.hub.CreateOrganization(owner, writer)
+		if err != nil {
 			return fmt.Errorf("make organisation %s: %w", owner, err)
 		}
+		w.owners = append(w.owners, who.ID)
 		for _, name := range repositories {
 			if _, err := w.hub.CreateRepository(github.RepositorySpec{Owner: owner, Name: name, Files: seed.Files()}); err != nil {
 				return fmt.Errorf("make repository %s/%s: %w", owner, name, err)
@@ -49,7 +51,8 @@ func (w *world) people() error {
 	return nil
 }
 
-// install installs the App on every account and waits until Redis knows every project and every node is ready.
+// install installs the App on every account, waits until Redis knows every project and every standing node is ready, and gives each
+// account what it is to work on.
 func (w *world) install(ctx context.Context) error {
 	for _, owner := range accounts {
 		if _, err := w.hub.Install(w.app.ID, owner); err != nil {
@@ -84,5 +87,5 @@ func (w *world) install(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for the projects and the nodes: %w", err)
 	}
-	return nil
+	return w.rent(ctx)
 }

@@ -151,6 +151,47 @@ func answer(t *testing.T, address string) string {
 	return strings.TrimSpace(string(body))
 }
 
+func TestTheBalancerKeepsTheClientsOwnAddress(t *testing.T) {
+	seen := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			seen <- r.RemoteAddr
+		}
+	}))
+	defer server.Close()
+	ctx, cancel := context.WithCancel(within(t))
+	b, err := newBalancer(ctx, "127.0.0.1:0", []backend{{public: server.Listener.Addr().String(), ready: server.URL + "/readyz"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.run(ctx) }()
+	if err := until(ctx, 10*time.Millisecond, b.allReady); err != nil {
+		t.Fatal(err)
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 71, 9, 7)}}
+	conn, err := dialer.DialContext(ctx, "tcp", b.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case from := <-seen:
+		if !strings.HasPrefix(from, "127.71.9.7:") {
+			t.Errorf("it came from %s", from)
+		}
+	case <-ctx.Done():
+		t.Error("nothing came")
+	}
+	_ = conn.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEveryKindOfViolenceIsKnownAndEveryRuleOfGitHubsIsValid(t *testing.T) {
 	for name, p := range aims {
 		if err := p.hub(1).Check(); err != nil {
@@ -160,7 +201,12 @@ func TestEveryKindOfViolenceIsKnownAndEveryRuleOfGitHubsIsValid(t *testing.T) {
 	if err := everything.hub(1).Check(); err != nil {
 		t.Error(err)
 	}
-	w := &world{redis: startRedis(t), replicas: []*program{{}, {}, {}}, nodes: []*program{{}}, balancer: &balancer{backends: make([]backend, 3)}}
+	for _, lasts := range []time.Duration{longRun / 2, longRun} {
+		if err := everything.hetzner(1, lasts).Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	w := &world{machines: &machines{}, redis: startRedis(t), replicas: []*program{{}, {}, {}}, nodes: []*program{{}}, balancer: &balancer{backends: make([]backend, 3)}}
 	for range replicas {
 		proxy, err := redis.StartProxy(t.Context(), w.redis.Address)
 		if err != nil {

@@ -17,6 +17,10 @@ type records struct {
 	entries []entry            // of all conversations, each in its order
 	owed    []string           // targets that something is owed to
 	intake  int                // deliveries that are accepted and not handled
+
+	machines []string // nodes that were made, by name
+	paid     []string // machines that an account's money is reserved for
+	tokens   []string // accounts of which a token is kept
 }
 
 // record is one task.
@@ -70,6 +74,14 @@ func read(ctx context.Context, server *redis.Server, withEvents bool) (*records,
 			var targets []string
 			targets, err = list(ctx, server, "ZRANGE", key, "0", "-1")
 			r.owed = append(r.owed, targets...)
+		case "node":
+			err = r.readNode(ctx, server, key)
+		case "fleet":
+			var names []string
+			names, err = list(ctx, server, "HKEYS", key)
+			r.paid = append(r.paid, names...)
+		case "account":
+			err = r.readAccount(ctx, server, key)
 		case "intake":
 			var n []string
 			if n, err = list(ctx, server, "XLEN", key); err == nil {
@@ -112,13 +124,9 @@ func keysOf(ctx context.Context, server *redis.Server) ([]string, error) {
 }
 
 func (r *records) readTask(ctx context.Context, server *redis.Server, key string, withEvents bool) error {
-	pairs, err := list(ctx, server, "HGETALL", key)
+	f, err := fields(ctx, server, key)
 	if err != nil {
 		return err
-	}
-	f := map[string]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		f[pairs[i]] = pairs[i+1]
 	}
 	id := key[strings.LastIndexByte(key, ':')+1:]
 	t := &record{
@@ -140,6 +148,31 @@ func (r *records) readTask(ctx context.Context, server *redis.Server, key string
 		return nil
 	}
 	return t.readEvents(ctx, server, strings.Replace(key, ":task:", ":out:", 1))
+}
+
+func (r *records) readNode(ctx context.Context, server *redis.Server, key string) error {
+	f, err := fields(ctx, server, key)
+	if err == nil && f["provider"] == "hetzner" {
+		r.machines = append(r.machines, f["name"])
+	}
+	return err
+}
+
+func (r *records) readAccount(ctx context.Context, server *redis.Server, key string) error {
+	text, err := list(ctx, server, "GET", key)
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	var account struct {
+		Token []byte `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(text[0]), &account); err != nil {
+		return fmt.Errorf("what was set: %w", err)
+	}
+	if len(account.Token) > 0 {
+		r.tokens = append(r.tokens, key[strings.LastIndexByte(key, ':')+1:])
+	}
+	return nil
 }
 
 func (r *record) readEvents(ctx context.Context, server *redis.Server, key string) error {
@@ -196,6 +229,16 @@ func eachEntry(stream any, f func(id string, fields map[string]string) error) er
 		}
 	}
 	return nil
+}
+
+// fields reads a hash.
+func fields(ctx context.Context, server *redis.Server, key string) (map[string]string, error) {
+	pairs, err := list(ctx, server, "HGETALL", key)
+	f := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		f[pairs[i]] = pairs[i+1]
+	}
+	return f, err
 }
 
 func list(ctx context.Context, server *redis.Server, command ...string) ([]string, error) {

@@ -37,6 +37,11 @@ func TestTheRecordsAreReadFromEveryPartition(t *testing.T) {
 		{"ZADD", "{4}:owed:5", "1", "status:t1"},
 		{"HSET", "{4}:owedbody:5", "body:status:t1", "{}"},
 		{"XADD", "{5}:intake", "*", "id", "g"},
+		{"HSET", "{5}:node:local", "name", "local", "provider", "local"},
+		{"HSET", "{6}:node:sam-x", "name", "sam-x", "provider", "hetzner"},
+		{"HSET", "{6}:fleet:5", "sam-x", `{"hours":1}`, "sam-y", `{"hours":1}`},
+		{"SET", "{6}:account:5", `{"id":5,"token":"c2VhbGVk"}`},
+		{"SET", "{6}:account:6", `{"id":6,"machines":0}`},
 	} {
 		if _, err := server.Do(t.Context(), command...); err != nil {
 			t.Fatal(err)
@@ -48,6 +53,10 @@ func TestTheRecordsAreReadFromEveryPartition(t *testing.T) {
 	}
 	if !slices.Equal(r.owed, []string{"status:t1"}) || r.intake != 1 || !slices.Equal(r.entries, []entry{{"request", "t1"}}) || len(r.tasks) != 1 {
 		t.Fatalf("read %+v", r)
+	}
+	slices.Sort(r.paid)
+	if !slices.Equal(r.machines, []string{"sam-x"}) || !slices.Equal(r.paid, []string{"sam-x", "sam-y"}) || !slices.Equal(r.tokens, []string{"5"}) {
+		t.Errorf("read machines %v, paid %v, tokens of %v", r.machines, r.paid, r.tokens)
 	}
 	got := *r.tasks["t1"]
 	events := got.events

@@ -10,9 +10,11 @@ type Report struct {
 	Seed       uint64         `json:"seed"`
 	Deliveries int            `json:"deliveries"` // attempts that GitHub made
 	Tasks      int            `json:"tasks"`
-	Faults     map[string]int `json:"faults"` // how often each kind struck
+	Machines   int            `json:"machines"` // that were made
+	Spent      float64        `json:"spent"`    // on them, EUR with taxes
+	Faults     map[string]int `json:"faults"`   // how often each kind struck
 
-	// The last eight are 0 when every promise was kept.
+	// The last eleven are 0 when every promise was kept.
 	Lost                  int `json:"lost"`                    // requests of a writer without a task or a closing comment
 	DuplicateTasks        int `json:"duplicate_tasks"`         // requests that made more than one task, or one task more than once
 	DuplicateComments     int `json:"duplicate_comments"`      // comments of ours beyond the first with one marker
@@ -21,6 +23,9 @@ type Report struct {
 	Gaps                  int `json:"gaps"`                    // numbers that are missing in a task's stream, or there twice
 	Unfinished            int `json:"unfinished"`              // tasks that are not final, and what is owed for them
 	Uninvited             int `json:"uninvited"`               // tasks that nobody asked for who may, and words to a stranger
+	Orphans               int `json:"orphans"`                 // servers that no record claims, records without a server, whatever is left at the end
+	OverBudget            int `json:"over_budget"`             // begun hours that the bill has beyond the account's budgets
+	OverCap               int `json:"over_cap"`                // servers that were made beyond what the account may have at once
 
 	findings []string
 }
@@ -36,7 +41,8 @@ func (r *Report) Findings() []string { return slices.Sorted(slices.Values(r.find
 
 // Kept reports whether every promise was kept.
 func (r *Report) Kept() bool {
-	return r.Lost+r.DuplicateTasks+r.DuplicateComments+r.DuplicatePullRequests+r.StaleWrites+r.Gaps+r.Unfinished+r.Uninvited == 0
+	return r.Lost+r.DuplicateTasks+r.DuplicateComments+r.DuplicatePullRequests+r.StaleWrites+r.Gaps+r.Unfinished+r.Uninvited+
+		r.Orphans+r.OverBudget+r.OverCap == 0
 }
 
 // Saw reports whether the run shows that a protection was taken away, by what goes wrong without that one.

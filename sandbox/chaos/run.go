@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sam/sandbox/github"
+	"sam/sandbox/hetzner"
 )
 
 // Options say how a run is to be.
@@ -69,10 +70,14 @@ func (w *world) play(ctx context.Context, report *Report) error {
 		return err
 	}
 	zerolog.Ctx(ctx).Info().Int("asked", len(l.all())).Msg("the violence is over; everything gets time to finish")
-	if err := w.rest(ctx, v, l.all()); err != nil {
+	withdrawn, err := w.rest(ctx, v, l.all())
+	if err != nil {
 		return err
 	}
 	report.Faults = v.counts()
+	for kind, hits := range w.cloud.Faults().Hits {
+		report.Faults["hetzner_"+string(kind)] = hits
+	}
 	for kind, hits := range w.hub.Faults().Hits {
 		report.Faults["github_"+string(kind)] = hits
 	}
@@ -82,7 +87,8 @@ func (w *world) play(ctx context.Context, report *Report) error {
 	}
 	history := w.hub.History()
 	check(report, w.app.Slug, l.all(), history, r)
-	return w.keep(history)
+	checkMachines(report, w.cloud.rented(withdrawn, capsFor(w.options.Duration)), r)
+	return errors.Join(w.keep("history.json", history), w.keep("hetzner.json", w.cloud.History()))
 }
 
 // unheard counts the requests that no task was made for: their deliveries were made in vain, and are the product's to ask
@@ -101,14 +107,14 @@ func unheard(asks []asked, r *records) int {
 	return left
 }
 
-// keep writes GitHub's history beside the logs, for whoever looks into what was found.
-func (w *world) keep(h github.History) error {
-	text, err := json.MarshalIndent(h, "", " ")
+// keep writes a history beside the logs, for whoever looks into what was found.
+func (w *world) keep(name string, history any) error {
+	text, err := json.MarshalIndent(history, "", " ")
 	if err != nil {
-		return fmt.Errorf("encode GitHub's history: %w", err)
+		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	if err := os.WriteFile(filepath.Join(w.options.Dir, "history.json"), text, 0o600); err != nil {
-		return fmt.Errorf("keep GitHub's history: %w", err)
+	if err := os.WriteFile(filepath.Join(w.options.Dir, name), text, 0o600); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return nil
 }
@@ -128,33 +134,46 @@ func (w *world) hurt(ctx context.Context, l *load, v *violence) error {
 	for _, rule := range hub.Rules {
 		v.plan("github_" + string(rule.Kind))
 	}
+	rented := p.hetzner(w.options.Seed, w.options.Duration)
+	for _, rule := range p.cloud { // of the others not each finds a creation in every run
+		v.plan("hetzner_" + string(rule.Kind))
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.options.Duration)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.run(ctx) })
+	if p.machines {
+		v.plan(killMachine, killAtCreation)
+	}
 	group.Go(func() error {
 		if !rest(ctx, w.options.Duration/10) {
 			return nil
 		}
-		if err := w.hub.SetFaults(hub); err != nil {
+		if err := errors.Join(w.hub.SetFaults(hub), w.cloud.SetFaults(rented)); err != nil {
 			return err
+		}
+		if p.machines {
+			group.Go(func() error {
+				v.hurtMachines(ctx, newRandom(w.options.Seed, 3))
+				return nil
+			})
 		}
 		return v.run(ctx, p.kinds)
 	})
 	return group.Wait()
 }
 
-// rest ends the violence and waits until nothing is left to do, as long as patience lasts. That it was in vain is the
-// checker's to find.
-func (w *world) rest(ctx context.Context, v *violence, asks []asked) error {
+// rest ends the violence and waits until nothing is left to do and records and machines agree, as long as patience lasts. Then the
+// account withdraws the token that machines are made with, and all of them are to go. That any of it was in vain is the checker's to find.
+func (w *world) rest(ctx context.Context, v *violence, asks []asked) (withdrawn bool, err error) {
 	v.calm()
-	if err := w.hub.SetFaults(github.Faults{}); err != nil {
-		return err
+	if err := errors.Join(w.hub.SetFaults(github.Faults{}), w.cloud.SetFaults(hetzner.Faults{})); err != nil {
+		return false, err
 	}
 	v.roll(ctx) // whoever starts looks at once for deliveries that GitHub made in vain
 	ctx, cancel := context.WithTimeout(ctx, w.options.Patience)
 	defer cancel()
-	err := until(ctx, time.Second, func() error {
+	err = until(ctx, time.Second, func() error {
 		if pending := w.hub.History().Pending; pending > 0 {
 			return fmt.Errorf("%d deliveries are on their way", pending)
 		}
@@ -173,10 +192,18 @@ func (w *world) rest(ctx context.Context, v *violence, asks []asked) error {
 				return fmt.Errorf("task %s is %s", t.id, t.state)
 			}
 		}
+		if strays := w.cloud.rented(false, caps{}).strays(r); len(strays) > 0 {
+			return errors.New(strays[0])
+		}
 		return nil
 	})
+	if err == nil {
+		withdrawn = true
+		zerolog.Ctx(ctx).Info().Msg("everything is done; the account withdraws its token for machines")
+		err = w.withdraw(ctx)
+	}
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("patience is over")
 	}
-	return nil
+	return withdrawn, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -113,11 +114,11 @@ func (v *violence) strike(ctx context.Context, kind string) error {
 	case killReplica:
 		v.kill(ctx, kind, w.replicas)
 	case killNode:
-		v.kill(ctx, kind, w.nodes)
+		v.kill(ctx, kind, slices.Concat(w.nodes, w.machines.nodes()))
 	case pauseReplica:
 		v.pause(ctx, kind, w.replicas)
 	case pauseNode:
-		v.pause(ctx, kind, w.nodes)
+		v.pause(ctx, kind, slices.Concat(w.nodes, w.machines.nodes()))
 	case killRedis:
 		return v.killRedis(ctx)
 	case rollingRestart:
@@ -247,8 +248,9 @@ func (v *violence) pauseAtEnd(ctx context.Context, replica int) {
 	})
 }
 
-// calm takes the faults off the proxies.
+// calm takes the faults off the proxies, and the blows off creations.
 func (v *violence) calm() {
+	v.world.cloud.atCreation(nil)
 	for _, p := range v.world.proxies {
 		p.Set(redis.Fault{Kind: redis.Pass})
 	}

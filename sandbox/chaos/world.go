@@ -38,9 +38,12 @@ type world struct {
 	hub      *github.Server
 	app      github.App
 	hubDoor  *http.Server
+	owners   []int64 // GitHub's numbers of the accounts
+	machines *machines
+	cloud    *cloud
 	balancer *balancer
 	replicas []*program
-	nodes    []*program
+	nodes    []*program // that stand
 }
 
 // build makes the parts that do not run in processes of their own, and describes those that do.
@@ -106,21 +109,28 @@ func (w *world) describe(ctx context.Context) error {
 		ports[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	url := "http://" + ports[2*replicas]
+	if err := w.makeKey(ctx); err != nil {
+		return err
+	}
+	w.machines = &machines{dir: filepath.Join(w.options.Dir, "machines"), gateway: url, program: w.program, up: map[int64]*machine{}}
+	var err error
+	if w.cloud, err = openCloud(ctx, w.machines, replicas, zerolog.Ctx(ctx).Level(zerolog.WarnLevel)); err != nil {
+		return err
+	}
 	var backends []backend
 	for i := range replicas {
 		public, operator := ports[2*i], ports[2*i+1]
 		token := filepath.Join(w.options.Dir, fmt.Sprintf("node-%d.token", i))
 		backends = append(backends, backend{public: public, ready: "http://" + operator + "/readyz"})
-		w.replicas = append(w.replicas, w.program(fmt.Sprintf("replica-%d", i), "serve",
+		w.replicas = append(w.replicas, w.program(fmt.Sprintf("replica-%d", i), "serve", append(w.cloudSettings(i),
 			"SAM_PUBLIC_LISTEN="+public, "SAM_PUBLIC_URL="+url, "SAM_OPERATOR_LISTEN="+operator, "SAM_DASHBOARD_LISTEN=127.0.0.1:0",
 			"SAM_GITHUB_APP_ID="+strconv.FormatInt(w.app.ID, 10), "SAM_GITHUB_PRIVATE_KEY_FILE="+key, "SAM_GITHUB_WEBHOOK_SECRET_FILE="+secret,
 			"SAM_GITHUB_API_URL="+w.hub.URL()+"/api/v3/", "SAM_GITHUB_WEB_URL="+w.hub.URL(), "SAM_REDIS_ADDRESS="+w.proxies[i].Address,
-			fmt.Sprintf("SAM_NODE_NAME=node-%d", i), "SAM_NODE_SLOTS="+strconv.Itoa(nodeSlots), "SAM_NODE_TOKEN_FILE="+token))
+			fmt.Sprintf("SAM_NODE_NAME=node-%d", i), "SAM_NODE_SLOTS="+strconv.Itoa(nodeSlots), "SAM_NODE_TOKEN_FILE="+token)...))
 		w.nodes = append(w.nodes, w.program(fmt.Sprintf("node-%d", i), "node",
 			"SAM_GATEWAY="+url, "SAM_TOKEN_FILE="+token, "SAM_WORKSPACE=process", "SAM_SLOTS="+strconv.Itoa(nodeSlots),
 			"SAM_DIR="+filepath.Join(w.options.Dir, fmt.Sprintf("node-%d", i))))
 	}
-	var err error
 	if w.balancer, err = newBalancer(ctx, ports[2*replicas], backends); err != nil {
 		return err
 	}
@@ -166,6 +176,9 @@ func (w *world) start(ctx context.Context, group *errgroup.Group) error {
 // close ends what is not a program.
 func (w *world) close(ctx context.Context) error {
 	var errs []error
+	if w.cloud != nil {
+		errs = append(errs, w.cloud.Close())
+	}
 	if w.hubDoor != nil {
 		errs = append(errs, w.hubDoor.Close())
 	}

@@ -51,7 +51,8 @@ var promises = []string{"lost", "duplicate_tasks", "duplicate_comments", "duplic
 
 // A long run is `make chaos`.
 func TestNothingIsLostAndNothingIsDoneTwiceWhileProcessesDie(t *testing.T) {
-	report := run(t, build(t), "--for", "40s", "--patience", "330s")
+	// A delivery that was missed, and once more while no replica was ready, is asked for after five minutes.
+	report := run(t, build(t), "--for", "40s", "--patience", "450s")
 	for _, count := range promises {
 		if n, ok := report[count].(float64); !ok || n != 0 {
 			t.Errorf("%s is %v", count, report[count])

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -267,5 +268,39 @@ func TestAMachineWithAFullDiskIsReplacedWhenSomebodyWaits(t *testing.T) {
 	w.agree(1)
 	if again := w.nodes()[0].Name; again == full {
 		t.Error("it is still there")
+	}
+}
+
+// turns counts how often a replica asks for the turn to make a pass.
+type turns struct {
+	Store
+	asked atomic.Int64
+}
+
+func (s *turns) TakeTurn(ctx context.Context, job string, lease, every time.Duration) (time.Time, bool, error) {
+	s.asked.Add(1)
+	return s.Store.TakeTurn(ctx, job, lease, every)
+}
+
+func TestAReplicaRestsWhileAnotherHasAMachineMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.wanted()
+	p, now := w.replica(w.store), time.Now()
+	if _, _, err := p.pass(t.Context(), now); err != nil { // it is to be made
+		t.Fatal(err)
+	}
+	if mine, err := w.store.Tend(t.Context(), w.nodes()[0].Name, time.Minute); err != nil || !mine { // and is being made
+		t.Fatal(mine, err)
+	}
+	counted := &turns{Store: w.connect()}
+	other := w.replica(counted)
+	other.Timing.Look = 100 * time.Millisecond
+	end := w.run(other)
+	const looks = 10
+	<-time.After(looks * other.Timing.Look)
+	end()
+	if n := counted.asked.Load(); n > 2*looks || n == 0 {
+		t.Errorf("in the time of %d looks it made %d passes", looks, n)
 	}
 }

@@ -59,6 +59,10 @@ func (p *Pool) tend(ctx context.Context, c chore) {
 		err := p.see(log.WithContext(ctx), c)
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if errors.Is(err, errOthers) {
+			p.tries[key] = try{again: time.Now().Add(tendLease / 3)} // no pass for it meanwhile: nothing has changed
+			return
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				log.Warn().Err(err).Str("state", string(n.State)).Msg("seeing to a machine failed; trying again")
@@ -92,11 +96,17 @@ func (p *Pool) see(ctx context.Context, c chore) error {
 	})
 }
 
-// holding does something to a node's machine while no other process does.
+// errOthers: another process sees to the node's machine.
+var errOthers = errors.New("another process sees to it")
+
+// holding does something to a node's machine while no other process does; errOthers when one does.
 func (p *Pool) holding(ctx context.Context, node string, do func(context.Context) error) error {
 	mine, err := p.store.Tend(ctx, node, tendLease)
-	if err != nil || !mine {
+	switch {
+	case err != nil:
 		return err
+	case !mine:
+		return errOthers
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var renewing sync.WaitGroup

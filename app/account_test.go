@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -152,7 +153,7 @@ func (w *accountWorld) by(account int64, token string) *hetzner.Provider {
 	w.t.Cleanup(transport.CloseIdleConnections)
 	return hetzner.New(hetzner.Options{
 		Token: token, Installation: testInstallation, Account: account, Endpoint: w.api, Pause: time.Millisecond,
-		HTTP: newHetznerClient(transport),
+		HTTP: &http.Client{Transport: transport},
 	})
 }
 

@@ -28,27 +28,8 @@ func newEstimate(ctx context.Context, p cloud.Provider, m machines, memory int64
 	if err != nil {
 		return e, err
 	}
-	var absent []cloud.Refusal
-	found := false
-	for _, wanted := range m.candidates {
-		is := false
-		for _, o := range offers {
-			if o.Candidate != wanted {
-				continue
-			}
-			if is = true; !found || o.Sold && !e.offer.Sold {
-				e.offer = o
-			}
-			found, e.most = true, max(e.most, o.Hour)
-		}
-		if !is {
-			absent = append(absent, cloud.Refusal{Candidate: wanted, Why: "Hetzner does not offer it"})
-		}
-	}
-	if !found {
-		return e, cloud.NoCandidateError{Tried: absent}
-	}
-	return e, nil
+	e.offer, e.most, err = cloud.Pick(m.candidates, offers)
+	return e, err
 }
 
 // lines are the estimate for a person.

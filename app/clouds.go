@@ -75,19 +75,12 @@ func (m machines) of(a task.Account) machines {
 	return m
 }
 
-// hetznerTimeout bounds one call of Hetzner's API.
-const hetznerTimeout = 30 * time.Second
-
 // newHetzner is the provider of an account's machines by a token.
 func newHetzner(endpoint, token, installation string, account int64, transport http.RoundTripper) *hetzner.Provider {
 	return hetzner.New(hetzner.Options{
 		Token: token, Installation: installation, Account: account, Endpoint: endpoint, Version: Version(),
-		HTTP: newHetznerClient(transport),
+		HTTP: &http.Client{Transport: transport},
 	})
-}
-
-func newHetznerClient(transport http.RoundTripper) *http.Client {
-	return &http.Client{Transport: transport, Timeout: hetznerTimeout}
 }
 
 // unreachable says why machines of Hetzner's cannot be made, nil when they can: a machine gets its program and its first

@@ -87,25 +87,7 @@ func (p *Pool) offer(ctx context.Context, d *desk) (first cloud.Offer, price clo
 	if err != nil {
 		return first, 0, err
 	}
-	for _, wanted := range d.Candidates {
-		for _, o := range offers {
-			if o.Candidate != wanted {
-				continue
-			}
-			if first.Type == "" || o.Sold && !first.Sold {
-				first = o
-			}
-			price = max(price, o.Hour)
-		}
-	}
-	if first.Type == "" {
-		e := cloud.NoCandidateError{}
-		for _, c := range d.Candidates {
-			e.Tried = append(e.Tried, cloud.Refusal{Candidate: c, Why: "it is not offered"})
-		}
-		return first, 0, e
-	}
-	return first, price, nil
+	return cloud.Pick(d.Candidates, offers)
 }
 
 // priced is a machine with its price. Of a type that is not sold any more nobody says what it costs; it costs no less for that, and

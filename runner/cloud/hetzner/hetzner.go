@@ -32,7 +32,7 @@ type Options struct {
 	Installation string // SAM's own id of this set of data
 	Account      int64
 	Endpoint     string       // empty: Hetzner's own
-	HTTP         *http.Client // nil: one with hcloud-go's defaults
+	HTTP         *http.Client // nil: the default transport; without a timeout of its own a call may take callTimeout
 	Version      string       // of SAM, which it introduces itself with
 	// Pause is the shortest between two calls about one thing; not positive: a second. What Hetzner says is locked is tried again
 	// after five of them, as it asks for.
@@ -59,9 +59,12 @@ const (
 // New returns the provider of an account. It asks nothing yet.
 func New(o Options) *Provider {
 	o.Pause = cmp.Or(max(o.Pause, 0), time.Second)
-	if o.HTTP == nil {
-		o.HTTP = &http.Client{Timeout: callTimeout}
+	client := http.Client{}
+	if o.HTTP != nil {
+		client = *o.HTTP
 	}
+	client.Timeout = cmp.Or(client.Timeout, callTimeout)
+	o.HTTP = &client
 	options := []hcloud.ClientOption{
 		hcloud.WithToken(o.Token), hcloud.WithApplication("sam", o.Version), hcloud.WithHTTPClient(o.HTTP),
 		hcloud.WithRetryOpts(hcloud.RetryOpts{MaxRetries: callTries, BackoffFunc: hcloud.ExponentialBackoffWithOpts(hcloud.ExponentialBackoffOpts{

@@ -13,6 +13,7 @@ import (
 
 	"sam/config"
 	"sam/runner/cloud"
+	"sam/runner/cloud/hetzner"
 	"sam/seal"
 	"sam/store"
 	"sam/task"
@@ -107,7 +108,7 @@ func (a accounts) find(ctx context.Context, text string) (who, error) {
 // logins are those of all accounts that SAM knows, by id.
 func (a accounts) logins(ctx context.Context) (map[int64]string, error) {
 	known := map[int64]string{}
-	set, err := a.store.Accounts(ctx)
+	set, _, err := a.store.Accounts(ctx) // an account whose record cannot be read is known by its projects
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,11 @@ func (a accounts) provider(r task.Account) (cloud.Provider, error) {
 }
 
 func (a accounts) by(token string, account int64) cloud.Provider {
-	return newHetzner(a.config.Hetzner.Endpoint, token, installationOf(a.config.GitHub), account, a.transport)
+	return a.project(token).Account(account)
+}
+
+func (a accounts) project(token string) *hetzner.Project {
+	return newHetzner(a.config.Hetzner.Endpoint, token, installationOf(a.config.GitHub), a.transport)
 }
 
 func newAccountRemove() *cobra.Command {

@@ -2,19 +2,24 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"sam/seal"
 	"sam/store"
 	"sam/task"
 )
 
-// rotateAccounts seals accounts' tokens anew, each only if it is still the one that was read, and counts them.
+// rotateAccounts seals accounts' tokens anew, each only if it is still the one that was read, and counts them. One that cannot be read
+// ends it: it may need a key that would be thrown away.
 func rotateAccounts(ctx context.Context, s *store.Store, ring seal.Ring, needed map[string]int) (*rotation, error) {
 	tokens := &rotation{ring: ring, needed: needed}
-	accounts, err := s.Accounts(ctx)
-	if err != nil {
+	accounts, unread, err := s.Accounts(ctx)
+	if err := cmp.Or(err, errors.Join(slices.Collect(maps.Values(unread))...)); err != nil {
 		return tokens, err
 	}
 	for _, a := range accounts {

@@ -3,8 +3,10 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -130,7 +132,7 @@ func (a accounts) list(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all, err := a.store.Accounts(ctx)
+	all, unread, err := a.store.Accounts(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (a accounts) list(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	for _, id := range with {
-		if !slices.ContainsFunc(all, func(r task.Account) bool { return r.ID == id }) {
+		if unread[id] == nil && !slices.ContainsFunc(all, func(r task.Account) bool { return r.ID == id }) {
 			all = append(all, task.Account{ID: id})
 		}
 	}
@@ -167,5 +169,5 @@ func (a accounts) list(ctx context.Context, out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("list accounts: %w", err)
 	}
-	return nil
+	return errors.Join(slices.Collect(maps.Values(unread))...)
 }

@@ -245,7 +245,7 @@ func TestKeysAreChangedWhileSecretsAreSetAndNoneIsLost(t *testing.T) {
 			t.Errorf("%s is lost", want)
 		}
 	}
-	accounts, err := s.Accounts(t.Context())
+	accounts, _, err := s.Accounts(t.Context())
 	if err != nil || len(accounts) != 10 {
 		t.Fatal(accounts, err)
 	}

@@ -27,29 +27,35 @@ func (s *Store) Account(ctx context.Context, account int64) (task.Account, error
 	return decodeAccount(account, text)
 }
 
-// Accounts lists the accounts for which something was set, by their ids.
-func (s *Store) Accounts(ctx context.Context) ([]task.Account, error) {
+// Accounts lists the accounts for which something was set, by their ids. Beside it stands what is wrong with each record that cannot be
+// read, as one of a newer release may be: it holds up no other account.
+func (s *Store) Accounts(ctx context.Context) (all []task.Account, unread map[int64]error, err error) {
 	members, err := s.members(ctx, partition.accounts)
 	if err != nil {
-		return nil, fmt.Errorf("list accounts: %w", err)
+		return nil, nil, fmt.Errorf("list accounts: %w", err)
 	}
-	all := make([]task.Account, 0, len(members))
+	unread = map[int64]error{}
 	for _, m := range members {
 		n, err := strconv.ParseInt(m, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("list accounts: %q is no id: %w", m, err)
+			return nil, nil, fmt.Errorf("list accounts: %q is no id: %w", m, err)
 		}
-		a, err := s.Account(ctx, n)
-		if errors.Is(err, task.ErrNotFound) {
+		text, err := s.accountText(ctx, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		if text == "" {
 			continue // removed since
 		}
+		a, err := decodeAccount(n, text)
 		if err != nil {
-			return nil, err
+			unread[n] = err
+			continue
 		}
 		all = append(all, a)
 	}
 	slices.SortFunc(all, func(a, b task.Account) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	return all, unread, nil
 }
 
 // ChangeAccount makes of what was set for an account what change returns, and returns that. An account for which nothing was

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +39,7 @@ func TestWhatIsSetForAnAccountIsReadBackUntilNothingIs(t *testing.T) {
 	if got, err := other.Account(t.Context(), 5); err != nil || !reflect.DeepEqual(got, set) || got.ID != 5 || *got.Machines != 0 || got.Monthly != nil {
 		t.Errorf("read back %+v, %v; set %+v", got, err, set)
 	}
-	if all, err := other.Accounts(t.Context()); err != nil || len(all) != 1 || all[0].ID != 5 {
+	if all, _, err := other.Accounts(t.Context()); err != nil || len(all) != 1 || all[0].ID != 5 {
 		t.Errorf("accounts %+v, %v", all, err)
 	}
 	change(t, s, func(a *task.Account) { *a = a.Gone() })
@@ -49,7 +50,7 @@ func TestWhatIsSetForAnAccountIsReadBackUntilNothingIs(t *testing.T) {
 	if _, err := s.Account(t.Context(), 5); !errors.Is(err, task.ErrNotFound) {
 		t.Errorf("with nothing set: %v", err)
 	}
-	if all, err := s.Accounts(t.Context()); err != nil || len(all) != 0 {
+	if all, _, err := s.Accounts(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("accounts %+v, %v", all, err)
 	}
 }
@@ -113,5 +114,25 @@ func TestAChangeThatIsRefusedChangesNothing(t *testing.T) {
 func TestATokenIsSealedForItsAccountAlone(t *testing.T) {
 	if a, b := (task.Account{ID: 5}).SealedFor(), (task.Account{ID: 51}).SealedFor(); a == b || a != fmt.Sprint("account/", 5, "/hetzner") {
 		t.Errorf("%s and %s", a, b)
+	}
+}
+
+func TestARecordThatCannotBeReadHoldsUpNoOtherAccount(t *testing.T) {
+	s, server := open(t)
+	change(t, s, func(a *task.Account) { a.Token = []byte("sealed") })
+	if err := s.WithdrawAccount(t.Context(), 6); err != nil {
+		t.Fatal(err)
+	}
+	redis := raw(t, server)
+	record, err := redis.Keys(t.Context(), "*account:5").Result()
+	if err != nil || len(record) != 1 {
+		t.Fatalf("%q, %v", record, err)
+	}
+	if err := redis.Set(t.Context(), record[0], `{"id":5,"of_a_newer_release":true}`, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	all, unread, err := s.Accounts(t.Context())
+	if err != nil || len(all) != 1 || all[0].ID != 6 || len(unread) != 1 || !strings.Contains(fmt.Sprint(unread[5]), "of_a_newer_release") {
+		t.Errorf("%+v, %v, %v", all, unread, err)
 	}
 }

@@ -175,7 +175,7 @@ func everything(ctx context.Context, s *Store, repository int64) error {
 			return s.PutSecret(ctx, task.SealedSecret{Project: repository, Name: "TOKEN", Sealed: []byte("sealed")})
 		},
 		func() error { return s.WithdrawAccount(ctx, repository) },
-		func() error { _, err := s.Accounts(ctx); return err },
+		func() error { _, _, err := s.Accounts(ctx); return err },
 		func() error { _, err := s.AllOpenTasks(ctx); return err },
 		func() error { _, err := s.TasksOf(ctx, repository, 10); return err },
 		func() error { _, err := s.Nodes(ctx); return err },

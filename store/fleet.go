@@ -16,12 +16,15 @@ import (
 // An account's fleet is the machines that are made for it, or are to be made: who wants one enters it here first, with the
 // money for its first hours, in one script with the account's caps. A machine counts until its deletion is certain.
 
+// spendKept is for how long an account's spending is kept after the last of it: longer than any budget's month.
+const spendKept = 62 * 24 * time.Hour
+
 // Reserve pays a machine's hours ahead. Those that are paid already cost nothing again, so that a repeated call spends
 // once. A CapError says what does not allow it; task.ErrNotFound when r is of a machine that is not in the fleet.
 func (s *Store) Reserve(ctx context.Context, r task.Reservation, now time.Time) error {
 	p := s.partitions.account(r.Account)
 	answer, err := s.run(ctx, "pay", []string{p.fleet(r.Account), p.spend(r.Account), p.fleets()},
-		r.Account, r.Node, flag(r.New), r.Hours, r.Hour, day(now), month(now), r.Caps.Machines, r.Caps.Daily, r.Caps.Monthly).Text()
+		r.Account, r.Node, flag(r.New), r.Hours, r.Hour, day(now), month(now), r.Caps.Machines, r.Caps.Daily, r.Caps.Monthly, spendKept.Milliseconds()).Text()
 	if err != nil {
 		return err
 	}

@@ -173,3 +173,34 @@ func TestAMachineThatIsKeptForLongHasAnEntryForADayAndGivesBackWhatItDidNotUse(t
 		}
 	}
 }
+
+func TestOfAnAccountThatHasLeftNothingStaysForGood(t *testing.T) {
+	s, server := open(t)
+	now := time.Now()
+	sp := spec(1)
+	for _, err := range []error{
+		s.Reserve(t.Context(), task.Reservation{Account: 5, Node: "sam-1", New: true, Hours: 2, Hour: 10, Caps: task.Caps{Machines: 1, Daily: -1, Monthly: -1}}, now),
+		s.NoteObstacle(t.Context(), 5, task.Obstacle{Why: "no capacity", Until: now.Add(time.Minute)}),
+		s.NoteArrival(t.Context(), task.Spec{ID: sp.ID, Account: 5, Accepted: now}, now),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Doubt(t.Context(), 5, []string{"machine 7"}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Unreserve(t.Context(), 5, "sam-1", 1); err != nil {
+		t.Fatal(err)
+	}
+	redis := raw(t, server)
+	keys, err := redis.Keys(t.Context(), "*:5").Result()
+	if err != nil || len(keys) != 5 {
+		t.Fatalf("%q, %v", keys, err)
+	}
+	for _, key := range keys {
+		if left := redis.TTL(t.Context(), key).Val(); left < 23*time.Hour || left > 63*24*time.Hour {
+			t.Errorf("%s lasts for %s", key, left)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 -- KEYS: 1 fleet  2 spend  3 fleets
 -- ARGV: 1 account  2 node  3 '1' for a new machine  4 how many hours in all  5 the price of one  6 the day  7 the month
 --       8 how many machines there may be  9 the day's budget  10 the month's, -1 for none
+--       11 for how long what was spent is kept, milliseconds
 -- Returns 'ok', 'machines', 'day' or 'month' for what does not allow it, 'gone' for a machine that is not in the fleet.
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 local entry = { hours = 0, paid = {} }
@@ -23,6 +24,7 @@ for i, name in ipairs({ 'day', 'month' }) do
 end
 redis.call('HINCRBY', KEYS[2], ARGV[6], int(sum))
 redis.call('HINCRBY', KEYS[2], ARGV[7], int(sum))
+redis.call('PEXPIRE', KEYS[2], ARGV[11])
 entry.hours = entry.hours + more
 -- A machine that is kept for months has an entry for a day, not for an hour.
 local last = entry.paid[#entry.paid]

@@ -21,5 +21,6 @@ end
 redis.call('HDEL', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[4], int(now()), ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. int(now() - tonumber(ARGV[4])))
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[3], ARGV[1]) end
 return int(back)

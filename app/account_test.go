@@ -148,13 +148,13 @@ func (w *accountWorld) machine(account int64, token, name string) {
 // testInstallation is that of the configuration of these tests.
 var testInstallation = installationOf(config.GitHub{AppID: 1, APIURL: config.Defaults().GitHub.APIURL})
 
-func (w *accountWorld) by(account int64, token string) *hetzner.Provider {
+func (w *accountWorld) by(account int64, token string) hetzner.Provider {
 	transport := newTransport()
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return hetzner.New(hetzner.Options{
-		Token: token, Installation: testInstallation, Account: account, Endpoint: w.api, Pause: time.Millisecond,
+	return hetzner.NewProject(hetzner.Options{
+		Token: token, Installation: testInstallation, Endpoint: w.api, Pause: time.Millisecond,
 		HTTP: &http.Client{Transport: transport},
-	})
+	}).Account(account)
 }
 
 func (w *accountWorld) account() task.Account {

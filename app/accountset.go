@@ -194,7 +194,7 @@ func (a accounts) admit(ctx context.Context, was task.Account, token string, wan
 	if err := unreachable(a.config.Hetzner, a.config.Public.URL); err != nil {
 		return e, err
 	}
-	fresh := newHetzner(a.config.Hetzner.Endpoint, token, installationOf(a.config.GitHub), was.ID, a.transport)
+	fresh := a.project(token).Account(was.ID)
 	if err := checkToken(ctx, fresh); err != nil {
 		return e, err
 	}
@@ -206,7 +206,7 @@ func (a accounts) admit(ctx context.Context, was task.Account, token string, wan
 }
 
 // checkToken asks Hetzner whether a token may read and write.
-func checkToken(ctx context.Context, p *hetzner.Provider) error {
+func checkToken(ctx context.Context, p hetzner.Provider) error {
 	err := p.Check(ctx)
 	var refused cloud.CredentialError
 	if err != nil && !errors.As(err, &refused) {

@@ -42,7 +42,7 @@ func strayMachines(ctx context.Context, s *store.Store, account int64, p cloud.P
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	seen, err := p.List(ctx)
+	seen, err := p.List(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func mayReplace(ctx context.Context, s *store.Store, account int64, fresh, befor
 	dead := before == nil
 	if !dead {
 		var refused cloud.CredentialError
-		_, err := before.List(ctx)
+		_, err := before.List(ctx, time.Now())
 		dead = errors.As(err, &refused)
 	}
 	list := strings.Join(stray, ", ")

@@ -22,10 +22,10 @@ type Provider interface {
 	// Delete lets a machine go. One that is gone already is none to fail over; one without our label is not touched:
 	// ForeignError.
 	Delete(ctx context.Context, m Machine) error
-	// List is every machine with our label.
-	List(ctx context.Context) ([]Machine, error)
-	// Leftovers are what outlives machines, with our label, and belongs to none: volumes, addresses, keys.
-	Leftovers(ctx context.Context) ([]Resource, error)
+	// List is every machine with our label, as of that time or later.
+	List(ctx context.Context, since time.Time) ([]Machine, error)
+	// Leftovers are what outlives machines, with our label, and belongs to none: volumes, addresses, keys. Likewise as of then.
+	Leftovers(ctx context.Context, since time.Time) ([]Resource, error)
 	// Offers lists what may be had, with its price. It may be up to an hour old.
 	Offers(ctx context.Context) ([]Offer, error)
 	// Billing says how a machine's time is counted.

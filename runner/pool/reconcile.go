@@ -78,13 +78,14 @@ func (p *Pool) ReconcileOnce(ctx context.Context, now time.Time) error {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	errs := make([]error, len(ids))
+	began := time.Now() // what the provider says from then on, all use that share a project of its
 	var group errgroup.Group
 	group.SetLimit(comparisons)
 	for i, id := range ids {
 		group.Go(func() error {
 			bounded, cancel := context.WithTimeout(ctx, compareWithin)
 			defer cancel()
-			if err := p.compare(bounded, id, now); err != nil {
+			if err := p.compare(bounded, id, now, began); err != nil {
 				errs[i] = fmt.Errorf("account %d: %w", id, err)
 			}
 			return nil
@@ -101,7 +102,7 @@ func (p *Pool) ReconcileOnce(ctx context.Context, now time.Time) error {
 // an orphan: its creation was late. It is deleted when it is old enough and was an orphan at an earlier comparison too. Otherwise Redis
 // has lost its record: it was older than the machine, by the counter that the machine bears, or does not remember the name. Then the
 // machine is adopted, and nothing of the account is deleted by this comparison.
-func (p *Pool) compare(ctx context.Context, id int64, now time.Time) error {
+func (p *Pool) compare(ctx context.Context, id int64, now, began time.Time) error {
 	a, err := p.accounts.Account(ctx, id)
 	if errors.As(err, new(task.TokenError)) {
 		return nil // whoever opens tokens has told it
@@ -112,7 +113,7 @@ func (p *Pool) compare(ctx context.Context, id int64, now time.Time) error {
 	if a == nil {
 		return p.unreachable(ctx, id, now)
 	}
-	machines, err := a.Provider.List(ctx)
+	machines, err := a.Provider.List(ctx, began)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (p *Pool) compare(ctx context.Context, id int64, now time.Time) error {
 		return err
 	}
 	d.sort(nodes)
-	c := comparison{pool: p, desk: d, machines: machines}
+	c := comparison{pool: p, desk: d, began: began, machines: machines}
 	if err := c.judge(ctx, counter); err != nil {
 		return err
 	}
@@ -154,6 +155,7 @@ func (p *Pool) unreachable(ctx context.Context, id int64, now time.Time) error {
 type comparison struct {
 	*desk
 	pool     *Pool
+	began    time.Time // of all comparisons of this round, by this process's clock
 	machines []cloud.Machine
 	lost     []cloud.Machine // that Redis has forgotten
 	orphans  []cloud.Machine // that were let go, or that never were entered
@@ -226,14 +228,14 @@ func (c *comparison) adopt(ctx context.Context) error {
 // leftoversEvery is how often is looked for what outlives machines, as long as there is none: it takes three calls.
 const leftoversEvery = time.Hour
 
-func (p *Pool) leftovers(ctx context.Context, d *desk) ([]cloud.Resource, error) {
+func (p *Pool) leftovers(ctx context.Context, d *desk, began time.Time) ([]cloud.Resource, error) {
 	p.mu.Lock()
 	next := p.looked[d.id]
 	p.mu.Unlock()
 	if d.now.Before(next) {
 		return nil, nil
 	}
-	left, err := d.Provider.Leftovers(ctx)
+	left, err := d.Provider.Leftovers(ctx, began)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +251,7 @@ func (p *Pool) leftovers(ctx context.Context, d *desk) ([]cloud.Resource, error)
 
 // clear deletes what was seen to be nobody's before, and has records go whose machine is gone.
 func (c *comparison) clear(ctx context.Context) error {
-	left, err := c.pool.leftovers(ctx, c.desk)
+	left, err := c.pool.leftovers(ctx, c.desk, c.began)
 	if err != nil {
 		return err
 	}

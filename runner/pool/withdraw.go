@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sam/runner/cloud"
 	"sam/task"
@@ -30,7 +31,7 @@ func (p *Pool) withdraw(ctx context.Context, d *desk) error {
 // part calls Gone of a withdrawn account that has no records any more, once the provider has no machine of it either: one whose
 // creation was late could be deleted by nobody when the token is forgotten. Until then the comparison sees to it.
 func (p *Pool) part(ctx context.Context, c chore) error {
-	machines, err := c.account.Provider.List(ctx)
+	machines, err := c.account.Provider.List(ctx, time.Now())
 	if errors.As(err, new(cloud.CredentialError)) {
 		return c.account.Gone(ctx) // with this token nobody deletes anything
 	}

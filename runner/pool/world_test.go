@@ -105,17 +105,17 @@ func (w *world) connect() *store.Store {
 }
 
 // provider is what asks the Hetzner with a token, over a transport of its own.
-func (w *world) provider(token string, through func(http.RoundTripper) http.RoundTripper) *hetzner.Provider {
+func (w *world) provider(token string, through func(http.RoundTripper) http.RoundTripper) hetzner.Provider {
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	var way http.RoundTripper = transport
 	if through != nil {
 		way = through(transport)
 	}
-	return hetzner.New(hetzner.Options{
-		Token: token, Installation: "app-1", Account: acme, Endpoint: w.server.URL + "/v1",
+	return hetzner.NewProject(hetzner.Options{
+		Token: token, Installation: "app-1", Endpoint: w.server.URL + "/v1",
 		HTTP: &http.Client{Transport: way, Timeout: 10 * time.Second}, Pause: 2 * time.Millisecond,
-	})
+	}).Account(acme)
 }
 
 // Account implements Accounts: there is one.
@@ -327,7 +327,7 @@ func (w *world) differ(count int) string {
 // eventually waits until something is true.
 func (w *world) eventually(what string, is func() bool) {
 	w.t.Helper()
-	tick, late := time.NewTicker(5*time.Millisecond), time.NewTimer(30*time.Second)
+	tick, late := time.NewTicker(5*time.Millisecond), time.NewTimer(2*time.Minute)
 	defer tick.Stop()
 	defer late.Stop()
 	for !is() {

@@ -17,7 +17,7 @@ import (
 const lockedTries = 4
 
 // Ensure implements cloud.Provider: it walks the candidates, those that Hetzner says it has left first, until one is to be had.
-func (p *Provider) Ensure(ctx context.Context, s cloud.Spec) (cloud.Machine, error) {
+func (p Provider) Ensure(ctx context.Context, s cloud.Spec) (cloud.Machine, error) {
 	offers, err := p.Offers(ctx)
 	if err != nil {
 		return cloud.Machine{}, err
@@ -38,7 +38,7 @@ func (p *Provider) Ensure(ctx context.Context, s cloud.Spec) (cloud.Machine, err
 			tried = append(tried, cloud.Refusal{Candidate: offer.Candidate, Why: why})
 		case unknown:
 			absent = append(absent, cloud.Refusal{Candidate: offer.Candidate, Why: why})
-			p.forgetOffers() // they are out of date
+			p.offers.forget() // they are out of date
 		default:
 			return m, explained(err)
 		}
@@ -54,7 +54,7 @@ func (p *Provider) Ensure(ctx context.Context, s cloud.Spec) (cloud.Machine, err
 }
 
 // create makes one server, or adopts the one that has its name, and sees its creation through.
-func (p *Provider) create(ctx context.Context, s cloud.Spec, offer cloud.Offer) (cloud.Machine, error) {
+func (p Provider) create(ctx context.Context, s cloud.Spec, offer cloud.Offer) (cloud.Machine, error) {
 	data, err := s.UserData(offer.Architecture)
 	if err != nil {
 		return cloud.Machine{}, err
@@ -73,7 +73,7 @@ func (p *Provider) create(ctx context.Context, s cloud.Spec, offer cloud.Offer) 
 			return m, err
 		}
 		if what == unwalled {
-			p.forgetFirewall(firewall)
+			p.firewall.forget()
 			continue
 		}
 		if err := pause(ctx, 5*p.Pause); err != nil {
@@ -82,7 +82,7 @@ func (p *Provider) create(ctx context.Context, s cloud.Spec, offer cloud.Offer) 
 	}
 }
 
-func (p *Provider) createOnce(ctx context.Context, s cloud.Spec, offer cloud.Offer, data string, firewall int64) (cloud.Machine, error) {
+func (p Provider) createOnce(ctx context.Context, s cloud.Spec, offer cloud.Offer, data string, firewall int64) (cloud.Machine, error) {
 	keys := make([]*hcloud.SSHKey, len(s.SSHKeys))
 	for i, name := range s.SSHKeys {
 		keys[i] = &hcloud.SSHKey{Name: name}
@@ -115,7 +115,7 @@ func (p *Provider) createOnce(ctx context.Context, s cloud.Spec, offer cloud.Off
 var errNoServer = errors.New("there is no server of that name")
 
 // adopt finds the server that was made by a call before. ForeignError when it is another's.
-func (p *Provider) adopt(ctx context.Context, name string) (cloud.Machine, error) {
+func (p Provider) adopt(ctx context.Context, name string) (cloud.Machine, error) {
 	server, _, err := p.client.Server.GetByName(ctx, name)
 	switch {
 	case err != nil:
@@ -135,7 +135,7 @@ func (p *Provider) adopt(ctx context.Context, name string) (cloud.Machine, error
 }
 
 // known is a server at the price that it has by the offers.
-func (p *Provider) known(server *hcloud.Server, offers []cloud.Offer) cloud.Machine {
+func (p Provider) known(server *hcloud.Server, offers []cloud.Offer) cloud.Machine {
 	var c cloud.Candidate
 	if server.ServerType != nil {
 		c.Type = server.ServerType.Name
@@ -168,7 +168,7 @@ func machine(server *hcloud.Server, offer cloud.Offer) cloud.Machine {
 }
 
 // Delete implements cloud.Provider. It looks first whose the server is, and returns when it is not there any more.
-func (p *Provider) Delete(ctx context.Context, m cloud.Machine) error {
+func (p Provider) Delete(ctx context.Context, m cloud.Machine) error {
 	id, err := strconv.ParseInt(m.ID, 10, 64)
 	if err != nil {
 		return fmt.Errorf("delete machine %s: %q is no number of a server's", m.Name, m.ID)
@@ -201,7 +201,7 @@ func (p *Provider) Delete(ctx context.Context, m cloud.Machine) error {
 }
 
 // remove deletes a server of ours, and sees it through: its name is free then.
-func (p *Provider) remove(ctx context.Context, server *hcloud.Server) error {
+func (p Provider) remove(ctx context.Context, server *hcloud.Server) error {
 	result, _, err := p.client.Server.DeleteWithResult(ctx, server)
 	if hcloud.IsError(err, hcloud.ErrorCodeNotFound) {
 		return nil

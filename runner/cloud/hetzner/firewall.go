@@ -3,20 +3,23 @@ package hetzner
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
 
 	"sam/runner/cloud"
 )
 
+// closedFor is for how long the firewall is taken to be as it was found, or made.
+const closedFor = time.Hour
+
 // closed is the firewall of this installation, which lets nothing in: it has no rule for what comes in, and whatever no rule
 // allows is dropped. It is made when there is none, and closed again when somebody has opened it.
-func (p *Provider) closed(ctx context.Context) (int64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.firewall != 0 {
-		return p.firewall, nil
-	}
+func (p Provider) closed(ctx context.Context) (int64, error) {
+	return p.firewall.since(time.Now().Add(-closedFor), func() (int64, error) { return p.close(ctx) })
+}
+
+func (p Provider) close(ctx context.Context) (int64, error) {
 	name := "sam-" + p.Installation
 	found, _, err := p.client.Firewall.GetByName(ctx, name)
 	if err != nil {
@@ -47,15 +50,5 @@ func (p *Provider) closed(ctx context.Context) (int64, error) {
 			return 0, err
 		}
 	}
-	p.firewall = found.ID
 	return found.ID, nil
-}
-
-// forgetFirewall has the firewall looked for again.
-func (p *Provider) forgetFirewall(id int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.firewall == id {
-		p.firewall = 0
-	}
 }

@@ -1,9 +1,9 @@
-// Package hetzner is the provider that makes machines in a project of Hetzner Cloud, of one account.
+// Package hetzner is the provider that makes machines in a project of Hetzner Cloud.
 //
 // What is made bears the installation's label, and nothing else is ever changed or deleted. A name is made once however often
 // it is asked for: Hetzner refuses a second server of one name, and whoever is refused adopts the first, so neither a reply that is
 // lost nor a process that dies in the middle makes two. In its life a machine takes six calls and seldom ten: one to
-// create it, some to see its creation through, two to delete it; lists are for all machines together.
+// create it, some to see its creation through, two to delete it; lists are for all machines of all accounts together.
 package hetzner
 
 import (
@@ -11,7 +11,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
@@ -26,11 +25,10 @@ const (
 	labelAccount      = "sam-account"
 )
 
-// Options are whose machines they are, and how Hetzner is asked.
+// Options are which project it is, and how Hetzner is asked.
 type Options struct {
-	Token        string // of the account's project, for reading and writing
-	Installation string // SAM's own id of this set of data
-	Account      int64
+	Token        string       // of the project, for reading and writing
+	Installation string       // SAM's own id of this set of data
 	Endpoint     string       // empty: Hetzner's own
 	HTTP         *http.Client // nil: the default transport; without a timeout of its own a call may take callTimeout
 	Version      string       // of SAM, which it introduces itself with
@@ -39,15 +37,22 @@ type Options struct {
 	Pause time.Duration
 }
 
-// Provider implements cloud.Provider.
-type Provider struct {
+// Project is one of Hetzner's, by its token. Accounts may share it: what it has and offers is asked once for all of them, since
+// Hetzner counts the calls of a project together, 3,600 an hour.
+type Project struct {
 	Options
 	client *hcloud.Client
 
-	mu       sync.Mutex
-	offers   []cloud.Offer
-	asked    time.Time // when they were
-	firewall int64     // of this installation, 0 until it is known
+	offers    shared[[]cloud.Offer]
+	firewall  shared[int64] // of this installation
+	servers   shared[[]*hcloud.Server]
+	leftovers shared[[]cloud.Resource]
+}
+
+// Provider implements cloud.Provider, for one account's machines in a project. Two of one project and account are equal.
+type Provider struct {
+	*Project
+	account int64
 }
 
 // callTimeout bounds one call. Tries are hcloud-go's: of what timed out or was refused for the rate limit, with the same name.
@@ -56,8 +61,8 @@ const (
 	callTries   = 2
 )
 
-// New returns the provider of an account. It asks nothing yet.
-func New(o Options) *Provider {
+// NewProject returns a project. It asks nothing yet.
+func NewProject(o Options) *Project {
 	o.Pause = cmp.Or(max(o.Pause, 0), time.Second)
 	client := http.Client{}
 	if o.HTTP != nil {
@@ -78,23 +83,26 @@ func New(o Options) *Provider {
 	if o.Endpoint != "" {
 		options = append(options, hcloud.WithEndpoint(o.Endpoint))
 	}
-	return &Provider{Options: o, client: hcloud.NewClient(options...)}
+	return &Project{Options: o, client: hcloud.NewClient(options...)}
 }
 
+// Account is the provider of an account's machines.
+func (p *Project) Account(id int64) Provider { return Provider{p, id} }
+
 // Name implements cloud.Provider.
-func (*Provider) Name() string { return "hetzner" }
+func (Provider) Name() string { return "hetzner" }
 
 // Standing implements cloud.Provider: every machine is made.
-func (*Provider) Standing(context.Context) ([]task.Node, error) { return nil, nil }
+func (Provider) Standing(context.Context) ([]task.Node, error) { return nil, nil }
 
 // Billing implements cloud.Provider: begun hours, since the creation, also while a server is off.
 // https://docs.hetzner.com/cloud/billing/faq
-func (*Provider) Billing() cloud.Billing { return cloud.Billing{Unit: time.Hour} }
+func (Provider) Billing() cloud.Billing { return cloud.Billing{Unit: time.Hour} }
 
 // Check asks whether the token may read, and write, without changing anything: it asks for a server that cannot be, whose
 // refusal says which. CredentialError.
-func (p *Provider) Check(ctx context.Context) error {
-	if _, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.mine()}); err != nil {
+func (p *Project) Check(ctx context.Context) error {
+	if _, err := p.client.Server.AllWithOpts(ctx, hcloud.ServerListOpts{ListOpts: p.ours()}); err != nil {
 		return explained(err)
 	}
 	_, _, err := p.client.Firewall.Create(ctx, hcloud.FirewallCreateOpts{Name: "sam-check", Rules: []hcloud.FirewallRule{{Direction: "none", Protocol: "none"}}})
@@ -105,8 +113,8 @@ func (p *Provider) Check(ctx context.Context) error {
 }
 
 // labels are what something of ours bears.
-func (p *Provider) labels(more map[string]string) map[string]string {
-	all := map[string]string{labelInstallation: p.Installation, labelAccount: strconv.FormatInt(p.Account, 10)}
+func (p Provider) labels(more map[string]string) map[string]string {
+	all := map[string]string{labelInstallation: p.Installation, labelAccount: strconv.FormatInt(p.account, 10)}
 	for name, value := range more {
 		if _, taken := all[name]; !taken {
 			all[name] = value
@@ -116,16 +124,16 @@ func (p *Provider) labels(more map[string]string) map[string]string {
 }
 
 // isOurs reports whether labels are of this installation, exactly.
-func (p *Provider) isOurs(labels map[string]string) bool {
+func (p *Project) isOurs(labels map[string]string) bool {
 	return p.Installation != "" && labels[labelInstallation] == p.Installation
 }
 
 // isMine reports whether labels are of this installation and of the provider's account: two accounts may have one project.
-func (p *Provider) isMine(labels map[string]string) bool {
-	return p.isOurs(labels) && labels[labelAccount] == strconv.FormatInt(p.Account, 10)
+func (p Provider) isMine(labels map[string]string) bool {
+	return p.isOurs(labels) && labels[labelAccount] == strconv.FormatInt(p.account, 10)
 }
 
-// mine selects what bears this installation's label and the account's.
-func (p *Provider) mine() hcloud.ListOpts {
-	return hcloud.ListOpts{LabelSelector: labelInstallation + "==" + p.Installation + "," + labelAccount + "==" + strconv.FormatInt(p.Account, 10), PerPage: 50}
+// ours selects what bears this installation's label.
+func (p *Project) ours() hcloud.ListOpts {
+	return hcloud.ListOpts{LabelSelector: labelInstallation + "==" + p.Installation, PerPage: 50}
 }

@@ -28,7 +28,7 @@ const (
 
 // world is a Hetzner, and an installation's provider at it.
 type world struct {
-	*hetzner.Provider
+	hetzner.Provider
 	t      *testing.T
 	hub    *standin.Server
 	server *httptest.Server
@@ -52,13 +52,13 @@ func newWorld(t *testing.T) *world {
 }
 
 // with is a provider with another token, or of another installation; a new process has one of its own, too.
-func (w *world) with(token, installation string) *hetzner.Provider {
+func (w *world) with(token, installation string) hetzner.Provider {
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return hetzner.New(hetzner.Options{
-		Token: token, Installation: installation, Account: 5, Endpoint: w.server.URL + "/v1",
+	return hetzner.NewProject(hetzner.Options{
+		Token: token, Installation: installation, Endpoint: w.server.URL + "/v1",
 		HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second}, Pause: 2 * time.Millisecond,
-	})
+	}).Account(5)
 }
 
 func (w *world) goWrong(rules ...standin.Rule) {
@@ -133,7 +133,7 @@ func TestAMachineIsMadeOnceAndIsFoundAndGoes(t *testing.T) {
 	if again.ID != m.ID || !again.Adopted || again.Hour != m.Hour || !slices.Equal(again.Address, m.Address) {
 		t.Errorf("asked for again it is %+v", again)
 	}
-	all, err := w.List(t.Context())
+	all, err := w.List(t.Context(), time.Now())
 	if err != nil || len(all) != 1 || all[0].ID != m.ID {
 		t.Errorf("listed are %+v, %v", all, err)
 	}
@@ -352,7 +352,7 @@ func TestATokenIsCheckedWithoutChangingAnything(t *testing.T) {
 	if err := w.with("made up", ours).Check(t.Context()); !errors.As(err, &no) || no.Readonly {
 		t.Errorf("of a token that is none: %v", err)
 	}
-	if _, err := w.with("made up", ours).List(t.Context()); !errors.As(err, &no) {
+	if _, err := w.with("made up", ours).List(t.Context(), time.Now()); !errors.As(err, &no) {
 		t.Errorf("a list for a token that is none: %v", err)
 	}
 }
@@ -383,7 +383,7 @@ func TestWhatIsNotOursIsNeverTouched(t *testing.T) {
 	if err := w.Delete(t.Context(), theirs); !errors.As(err, &foreign) {
 		t.Errorf("one of another installation is deleted: %v", err)
 	}
-	if all, err := w.List(t.Context()); err != nil || len(all) > 0 {
+	if all, err := w.List(t.Context(), time.Now()); err != nil || len(all) > 0 {
 		t.Errorf("listed as ours are %v, %v", all, err)
 	}
 	if all := w.servers(); len(all) != 1 {
@@ -422,7 +422,7 @@ func TestWhatOutlivesMachinesIsFoundByItsLabelAndGoes(t *testing.T) {
 	if _, _, err := hand.SSHKey.Create(t.Context(), hcloud.SSHKeyCreateOpts{Name: "mine", PublicKey: key, Labels: mine}); err != nil {
 		t.Fatal(err)
 	}
-	left, err := w.Leftovers(t.Context())
+	left, err := w.Leftovers(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -438,10 +438,10 @@ func TestWhatOutlivesMachinesIsFoundByItsLabelAndGoes(t *testing.T) {
 	if !slices.Equal(kinds, []string{"volume mine", "primary_ip mine", "ssh_key mine"}) {
 		t.Errorf("found are %v", kinds)
 	}
-	if left, err = w.Leftovers(t.Context()); err != nil || len(left) > 0 {
+	if left, err = w.Leftovers(t.Context(), time.Now()); err != nil || len(left) > 0 {
 		t.Errorf("left are %v, %v", left, err)
 	}
-	if all, err := w.List(t.Context()); err != nil || len(all) != 1 || all[0].ID != m.ID {
+	if all, err := w.List(t.Context(), time.Now()); err != nil || len(all) != 1 || all[0].ID != m.ID {
 		t.Errorf("the machines are %v, %v", all, err)
 	}
 }
@@ -498,7 +498,7 @@ func TestAListIsWholeHoweverLongItIs(t *testing.T) {
 	for i := range 60 {
 		w.ensure(spec(fmt.Sprint("sam-", i)))
 	}
-	all, err := w.List(t.Context())
+	all, err := w.List(t.Context(), time.Now())
 	if err != nil || len(all) != 60 {
 		t.Errorf("%d are listed, %v", len(all), err)
 	}

@@ -15,12 +15,12 @@ import (
 const offersFor = time.Hour
 
 // Offers implements cloud.Provider: every type at every location where Hetzner has a price for it.
-func (p *Provider) Offers(ctx context.Context) ([]cloud.Offer, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.offers != nil && time.Since(p.asked) < offersFor {
-		return slices.Clone(p.offers), nil
-	}
+func (p *Project) Offers(ctx context.Context) ([]cloud.Offer, error) {
+	offers, err := p.offers.since(time.Now().Add(-offersFor), func() ([]cloud.Offer, error) { return p.offered(ctx) })
+	return slices.Clone(offers), err
+}
+
+func (p *Project) offered(ctx context.Context) ([]cloud.Offer, error) {
 	types, err := p.client.ServerType.AllWithOpts(ctx, hcloud.ServerTypeListOpts{ListOpts: hcloud.ListOpts{PerPage: 50}})
 	if err != nil {
 		return nil, explained(err)
@@ -45,15 +45,7 @@ func (p *Provider) Offers(ctx context.Context) ([]cloud.Offer, error) {
 			}
 		}
 	}
-	p.offers, p.asked = offers, time.Now()
-	return slices.Clone(offers), nil
-}
-
-// forgetOffers has them asked for again.
-func (p *Provider) forgetOffers() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.offers = nil
+	return offers, nil
 }
 
 // price is of an hour and of a month, with taxes.

@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"time"
 
 	"sam/runner/cloud"
 	"sam/task"
@@ -35,10 +36,10 @@ func (Provider) Delete(_ context.Context, m cloud.Machine) error {
 }
 
 // List implements cloud.Provider: nothing here was made by SAM.
-func (Provider) List(context.Context) ([]cloud.Machine, error) { return nil, nil }
+func (Provider) List(context.Context, time.Time) ([]cloud.Machine, error) { return nil, nil }
 
 // Leftovers implements cloud.Provider.
-func (Provider) Leftovers(context.Context) ([]cloud.Resource, error) { return nil, nil }
+func (Provider) Leftovers(context.Context, time.Time) ([]cloud.Resource, error) { return nil, nil }
 
 // Offers implements cloud.Provider.
 func (Provider) Offers(context.Context) ([]cloud.Offer, error) { return nil, nil }

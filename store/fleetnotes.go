@@ -12,12 +12,18 @@ import (
 	"sam/task"
 )
 
-// What is noted of an account's fleet beside its machines.
+// What is noted of an account's fleet beside its machines. Each note lasts for a time after it was last written: of an account that
+// has left nothing stays.
+
+const (
+	obstacleKept = 24 * time.Hour // after it may be tried again
+	doubtsKept   = 24 * time.Hour // a comparison is due every few minutes
+)
 
 // NoteObstacle notes why no machine can be made for an account; its zero that one can.
 func (s *Store) NoteObstacle(ctx context.Context, account int64, o task.Obstacle) error {
 	key := s.partitions.account(account).obstacle(account)
-	if o.Why == "" {
+	if o.Why == "" && o.Mute == 0 {
 		if err := s.rdb.Del(ctx, key).Err(); err != nil {
 			return fmt.Errorf("note that account %d may have machines: %w", account, err)
 		}
@@ -25,7 +31,7 @@ func (s *Store) NoteObstacle(ctx context.Context, account int64, o task.Obstacle
 	}
 	text, err := json.Marshal(o)
 	if err == nil {
-		err = s.rdb.Set(ctx, key, text, 0).Err()
+		err = s.rdb.Set(ctx, key, text, max(0, time.Until(o.Until))+obstacleKept).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("note what keeps account %d from machines: %w", account, err)
@@ -78,6 +84,7 @@ func (s *Store) Doubt(ctx context.Context, account int64, names []string, now ti
 		pipe.Del(ctx, key)
 		if len(fields) > 0 {
 			pipe.HSet(ctx, key, fields...)
+			pipe.Expire(ctx, key, doubtsKept)
 		}
 		return nil
 	}); err != nil {
@@ -99,6 +106,7 @@ func (s *Store) NoteArrival(ctx context.Context, t task.Spec, now time.Time) err
 		pipe.ZAddNX(ctx, key, redis.Z{Score: float64(t.Accepted.UnixMilli()), Member: string(t.ID)})
 		pipe.ZRemRangeByScore(ctx, key, "-inf", id(now.Add(-arrivalsKept).UnixMilli()))
 		pipe.ZRemRangeByRank(ctx, key, 0, -arrivalsMost-1)
+		pipe.Expire(ctx, key, arrivalsKept)
 		return nil
 	}); err != nil {
 		return fmt.Errorf("note when task %s came: %w", t.ID, err)

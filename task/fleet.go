@@ -35,6 +35,11 @@ type Fleet struct {
 type Obstacle struct {
 	Why   string    `json:"why"`   // for the person: what happened, why, and what helps
 	Until time.Time `json:"until"` // then it is tried again
+
+	// Mute counts machines in a row that were made and never called home, and Made is when the last of them was entered. The rest is
+	// history once it is tried again; this stays until a machine calls home.
+	Mute int       `json:"mute,omitempty"`
+	Made time.Time `json:"made,omitzero"`
 }
 
 // CapError says which of an account's caps does not allow a machine, or an hour of one.

@@ -70,12 +70,50 @@ func (p *Pool) dismiss(ctx context.Context, d *desk) error {
 			continue
 		}
 		zerolog.Ctx(ctx).Warn().Str("node", n.Name).Int64("account", d.id).Str("why", why).Msg("a machine is given up")
-		if n.State == task.NodeBooting {
+		switch {
+		case n.State != task.NodeBooting:
+		case n.Machine == nil:
 			errs = append(errs, p.hinder(ctx, d, why))
+		default:
+			errs = append(errs, p.muted(ctx, d, *n, why))
 		}
 		n.State = task.NodeGoing
 	}
 	return errors.Join(errs...)
+}
+
+// mutePause is the longest pause after a machine that never called home. The first is Timing.Again, for one may be bad luck; each
+// further one is four times as long, since each machine costs an hour.
+const mutePause = 6 * time.Hour
+
+// muted notes that a machine never called home, and when another is made.
+func (p *Pool) muted(ctx context.Context, d *desk, n task.Node, why string) error {
+	o := task.Obstacle{Mute: d.fleet.Obstacle.Mute + 1, Made: later(n.Made, d.fleet.Obstacle.Made)}
+	if n.Made.Equal(d.fleet.Obstacle.Made) {
+		o.Mute-- // they were made at once, and nobody could know better
+	}
+	pause := p.Timing.Again
+	for i := 1; i < o.Mute && pause < mutePause; i++ {
+		pause *= 4
+	}
+	o.Until = d.now.Add(min(pause, max(mutePause, p.Timing.Again)))
+	o.Why = again(why, o)
+	d.fleet.Obstacle = o
+	return p.store.NoteObstacle(ctx, d.id, o)
+}
+
+// listen forgets that machines did not call home when one has that was made no earlier; and when this process has only started, for
+// then the reason may be gone: it was perhaps started anew with another address.
+func (p *Pool) listen(ctx context.Context, d *desk) error {
+	o := d.fleet.Obstacle
+	called := func(n task.Node) bool {
+		return n.State == task.NodeReady && !n.Made.Before(o.Made)
+	}
+	if o.Mute == 0 || p.at && !slices.ContainsFunc(d.nodes, called) {
+		return nil
+	}
+	d.fleet.Obstacle = task.Obstacle{}
+	return p.store.NoteObstacle(ctx, d.id, task.Obstacle{})
 }
 
 // relink is how long a node whose record says that it boots has for its link, when this process first sees that: a restored Redis

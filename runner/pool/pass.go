@@ -61,6 +61,7 @@ func (p *Pool) pass(ctx context.Context, now time.Time) (chores []chore, next ti
 		}
 		chores = append(chores, p.chores(d)...)
 	}
+	p.at = true
 	return chores, next, errors.Join(errs...)
 }
 
@@ -82,7 +83,7 @@ func (p *Pool) chores(d *desk) (all []chore) {
 
 // settle does for one account what is to be done. What fails holds up nothing that comes after it.
 func (p *Pool) settle(ctx context.Context, h house, d *desk) (next time.Time, err error) {
-	errs := []error{p.complete(ctx, d), p.dismiss(ctx, d), p.replace(ctx, h, d)}
+	errs := []error{p.complete(ctx, d), p.listen(ctx, d), p.dismiss(ctx, d), p.replace(ctx, h, d)}
 	if d.Withdrawn {
 		errs = append(errs, p.withdraw(ctx, d))
 	} else {
@@ -174,12 +175,14 @@ func begun(created, now time.Time) int {
 
 // hinder notes why no machine can be made.
 func (p *Pool) hinder(ctx context.Context, d *desk, why string) error {
-	d.fleet.Obstacle = p.obstacle(why, d.now)
+	d.fleet.Obstacle = p.obstacle(d.fleet.Obstacle, why, d.now)
 	return p.store.NoteObstacle(ctx, d.id, d.fleet.Obstacle)
 }
 
-func (p *Pool) obstacle(why string, now time.Time) task.Obstacle {
-	return task.Obstacle{Why: why, Until: now.Add(p.Timing.Again)}
+// obstacle is the next after another.
+func (p *Pool) obstacle(was task.Obstacle, why string, now time.Time) task.Obstacle {
+	was.Why, was.Until = why, now.Add(p.Timing.Again)
+	return was
 }
 
 // order decides who starts where, and has machines made for the rest. It returns the house as it is then, for release: what is to
@@ -245,12 +248,14 @@ func (p *Pool) order(ctx context.Context, h house, d *desk) (policy.Snapshot, er
 }
 
 // dared are the creations that are tried now. When the last try failed it is one, and the others when that is made: each that fails
-// walks all candidates, and the provider's calls are one budget for all, deletions included.
+// walks all candidates, and the provider's calls are one budget for all, deletions included. When the last machine never called home,
+// the others wait until one has.
 func (d *desk) dared(all []policy.Creation) []policy.Creation {
-	if d.fleet.Obstacle.Why == "" || len(all) == 0 {
+	o := d.fleet.Obstacle
+	if o.Why == "" && o.Mute == 0 || len(all) == 0 {
 		return all
 	}
-	if slices.ContainsFunc(d.nodes, func(n task.Node) bool { return n.State == task.NodeBooting && n.Machine == nil }) {
+	if slices.ContainsFunc(d.nodes, func(n task.Node) bool { return n.State == task.NodeBooting && (n.Machine == nil || o.Mute > 0) }) {
 		return nil
 	}
 	return all[:1]

@@ -87,6 +87,7 @@ type Pool struct {
 
 	// Of whoever makes a pass:
 	sightings map[string]sighting // of nodes, by name
+	at        bool                // a pass was made
 	reached   time.Time           // when Redis answered last
 
 	tenders   sync.WaitGroup

@@ -1,10 +1,13 @@
 package pool
 
 import (
+	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	standin "sam/sandbox/hetzner"
 	"sam/task"
 )
 
@@ -127,5 +130,95 @@ func TestAMachineThatWasHadLateHasItsWholeTimeToCallHome(t *testing.T) {
 	w.agree(1)
 	if got := w.nodes()[0].Name; got != name {
 		t.Errorf("it was given up, and %s made in its place", got)
+	}
+}
+
+// mutely makes passes until the machine that there is was given up, and returns the time after.
+func (w *world) mutely(p *Pool, now time.Time) time.Time {
+	w.t.Helper()
+	w.agree(1)
+	w.says(w.nodes()[0].Name, "made", now)
+	for range 2 {
+		w.once(p, now) // seen as of that time
+	}
+	late := now.Add(max(p.Timing.CallHome, time.Since(now)+p.Timing.CallHome))
+	for range 2 {
+		w.once(p, late)
+	}
+	w.agree(0)
+	return late
+}
+
+func TestMachinesThatDoNotCallHomeAreMadeMoreAndMoreSeldom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, now := w.replica(w.store), time.Now()
+	p.Timing.Again = time.Minute
+	one := w.wanted()
+	for range slots * 2 {
+		w.wanted() // which would need more than one
+	}
+	w.way.Caps.Machines = 1
+	w.once(p, now)
+	for i, pause := range []time.Duration{time.Minute, 4 * time.Minute, 16 * time.Minute, 64 * time.Minute, 256 * time.Minute, 6 * time.Hour, 6 * time.Hour} {
+		now = w.mutely(p, now)
+		w.way.Caps = task.Caps{Machines: 5, Daily: -1, Monthly: -1}
+		w.once(p, now.Add(pause-time.Second))
+		w.agree(0)
+		_, wait := w.place(p, one, now.Add(pause-time.Second))
+		contains(t, wait, "did not call home within 15m0s", now.Add(pause).UTC().Format("made at 15:04 UTC"))
+		if i > 0 {
+			contains(t, wait, "called home of "+strconv.Itoa(i+1)+" in a row")
+		}
+		now = now.Add(pause)
+		for range 2 { // one alone, and none beside it
+			w.once(p, now)
+			w.agree(1)
+		}
+	}
+	w.says(w.nodes()[0].Name, "made", now)
+	w.link(w.nodes()[0].Name)
+	w.once(p, now)
+	if o := w.fleet(now).Obstacle; o != (task.Obstacle{}) {
+		t.Errorf("one has called home, and %+v", o)
+	}
+	if w.once(p, now); len(w.servers()) < 2 {
+		t.Error("the others wait still")
+	}
+}
+
+func TestAServerThatIsStartedAnewDoesNotWaitForWhatTheLastOneHadSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, now := w.replica(w.store), time.Now()
+	p.Timing.Again = time.Hour
+	w.wanted()
+	w.once(p, now)
+	now = w.mutely(p, now)
+	w.once(p, now)
+	w.agree(0)
+	w.once(w.replica(w.store), now)
+	w.agree(1)
+}
+
+func TestWhatKeepsAMachineFromBeingHadLeavesWhatIsKnownOfThoseThatWereMute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, now := w.replica(w.store), time.Now()
+	w.wanted()
+	w.once(p, now)
+	now = w.mutely(p, now)
+	w.goWrong(standin.Rule{Kind: standin.ResourceUnavailable, Method: http.MethodPost, Path: "/servers", Next: 3})
+	now = now.Add(p.Timing.Again)
+	w.once(p, now)
+	if o := w.fleet(now).Obstacle; o.Mute != 1 || !strings.Contains(o.Why, "no machine is to be had now") {
+		t.Errorf("%+v", o)
+	}
+	w.once(p, now)
+	now = now.Add(p.Timing.Again + time.Second)
+	w.once(p, now)
+	w.agree(1)
+	if o := w.fleet(now).Obstacle; o.Mute != 1 || o.Why != "" {
+		t.Errorf("it was made, and %+v", o)
 	}
 }

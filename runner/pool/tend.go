@@ -167,15 +167,28 @@ func (p *Pool) create(ctx context.Context, c chore, n task.Node) error {
 		if err := p.store.NoteMachine(ctx, n.Name, noted(m)); err != nil {
 			return err
 		}
-		return p.store.NoteObstacle(ctx, n.Account, task.Obstacle{})
+		return p.noteTry(ctx, c, "")
 	case ctx.Err() != nil:
 		return err
 	}
-	if noted := p.store.NoteObstacle(ctx, n.Account, p.obstacle(why(err), c.at())); noted != nil || !settled(err) {
+	if noted := p.noteTry(ctx, c, why(err)); noted != nil || !settled(err) {
 		return errors.Join(err, noted) // under the same name again: it may be there
 	}
 	zerolog.Ctx(ctx).Warn().Err(err).Msg("no machine can be made")
 	return p.store.Abandon(ctx, n.Name, err.Error())
+}
+
+// noteTry notes why a machine was not to be had, "" for one that was. Whether it calls home is another matter.
+func (p *Pool) noteTry(ctx context.Context, c chore, why string) error {
+	f, err := p.store.Fleet(ctx, c.id, c.at())
+	if err != nil {
+		return err
+	}
+	o := task.Obstacle{Mute: f.Obstacle.Mute, Made: f.Obstacle.Made}
+	if why != "" {
+		o = p.obstacle(o, why, c.at())
+	}
+	return p.store.NoteObstacle(ctx, c.id, o)
 }
 
 // told marks what keeps a machine from being told what it needs.
@@ -227,7 +240,7 @@ func (p *Pool) remove(ctx context.Context, c chore, n task.Node) error {
 		m.ID, m.Created = n.Machine.ID, n.Machine.Created
 	} else {
 		// It may have been made, and nobody has heard the answer.
-		all, err := c.account.Provider.List(ctx)
+		all, err := c.account.Provider.List(ctx, time.Now())
 		if err != nil {
 			return err
 		}

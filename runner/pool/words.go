@@ -24,8 +24,17 @@ func mute(n task.Node, within time.Duration) string {
 	if n.Machine == nil {
 		return fmt.Sprintf("SAM tried for %s to have a machine made, and the provider did not answer as it should. It is tried again by itself; https://status.hetzner.com may say more.", within)
 	}
-	return fmt.Sprintf("The machine %s was made and did not call home within %s, so it is given up and another is tried. If that happens again: machines must reach "+
+	return fmt.Sprintf("The machine %s was made and did not call home within %s, so it is given up. If that happens again: machines must reach "+
 		"`public.url` of SAM's configuration over HTTPS, and Hetzner's console shows what the machine says while it boots.", n.Name, within)
+}
+
+// again adds to why a machine is given up when another is made.
+func again(why string, o task.Obstacle) string {
+	at := o.Until.UTC().Format("15:04 UTC")
+	if o.Mute == 1 {
+		return why + " Another is made at " + at + "."
+	}
+	return fmt.Sprintf("%s No machine has called home of %d in a row, and each costs an hour, so the next is made at %s, or when the server is started anew.", why, o.Mute, at)
 }
 
 // making says that a machine is being made, and what it may cost. It says nothing that changes from one look to the next: each change

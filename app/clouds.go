@@ -75,10 +75,10 @@ func (m machines) of(a task.Account) machines {
 	return m
 }
 
-// newHetzner is the provider of an account's machines by a token.
-func newHetzner(endpoint, token, installation string, account int64, transport http.RoundTripper) *hetzner.Provider {
-	return hetzner.New(hetzner.Options{
-		Token: token, Installation: installation, Account: account, Endpoint: endpoint, Version: Version(),
+// newHetzner is a project of Hetzner's by its token.
+func newHetzner(endpoint, token, installation string, transport http.RoundTripper) *hetzner.Project {
+	return hetzner.NewProject(hetzner.Options{
+		Token: token, Installation: installation, Endpoint: endpoint, Version: Version(),
 		HTTP: &http.Client{Transport: transport},
 	})
 }
@@ -105,6 +105,7 @@ type cloudOptions struct {
 	Installation string
 	Public       string // the address by which machines reach the gateway
 	Programs     map[cloud.Architecture]cloudinit.Download
+	Prepare      func(cloud.Architecture) // is called when a machine is about to be made, which will ask for its program
 	Transport    http.RoundTripper
 }
 
@@ -115,16 +116,15 @@ type clouds struct {
 	machines machines
 	token    string // the operator's, "" for none
 
-	mu        sync.Mutex
-	providers map[int64]knownProvider
-	told      map[string]struct{} // tokens that cannot be opened, and were logged
+	mu sync.Mutex
+	// Projects are kept, by the hash of their token, since what Hetzner offers is asked for once an hour; own has the hash of each
+	// account that has a token of its own.
+	projects map[tokenHash]*hetzner.Project
+	own      map[int64]tokenHash
+	told     map[string]struct{} // records and tokens that cannot be opened, and were logged
 }
 
-// knownProvider is kept, since a provider knows what Hetzner offers and asks for it once an hour.
-type knownProvider struct {
-	token [sha256.Size]byte // its hash
-	cloud.Provider
-}
+type tokenHash [sha256.Size]byte
 
 // newClouds reads what the configuration says of machines, and the operator's token. A config.Error says what is wrong.
 func newClouds(c config.Hetzner, o cloudOptions) (*clouds, error) {
@@ -132,7 +132,7 @@ func newClouds(c config.Hetzner, o cloudOptions) (*clouds, error) {
 	if err != nil {
 		return nil, err
 	}
-	cs := &clouds{config: c, options: o, machines: m, providers: map[int64]knownProvider{}, told: map[string]struct{}{}}
+	cs := &clouds{config: c, options: o, machines: m, projects: map[tokenHash]*hetzner.Project{}, own: map[int64]tokenHash{}, told: map[string]struct{}{}}
 	if c.TokenFile == "" {
 		return cs, nil
 	}
@@ -144,9 +144,14 @@ func newClouds(c config.Hetzner, o cloudOptions) (*clouds, error) {
 
 // Known implements pool.Accounts.
 func (cs *clouds) Known(ctx context.Context) ([]int64, error) {
-	all, err := cs.options.Store.Accounts(ctx)
+	all, unread, err := cs.options.Store.Accounts(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for _, err := range unread {
+		cs.tell(err.Error(), func() {
+			zerolog.Ctx(ctx).Error().Err(err).Msg("what was set for an account cannot be read: no machine is made for it, and none let go. Run the release that wrote it")
+		})
 	}
 	var ids []int64
 	for _, a := range all {
@@ -181,11 +186,13 @@ func (cs *clouds) Account(ctx context.Context, id int64) (*pool.Account, error) 
 	if err != nil {
 		return nil, err
 	}
-	token := cs.token
-	if len(a.Token) > 0 {
+	token, own := cs.token, len(a.Token) > 0
+	if own {
 		opened, err := cs.options.Vault.unseal(a.SealedFor(), a.Token)
 		if err != nil {
-			cs.tell(ctx, a, err)
+			cs.tell(fmt.Sprint(a.ID, a.Set), func() {
+				zerolog.Ctx(ctx).Error().Err(err).Int64("account", a.ID).Msg("an account's token for Hetzner cannot be opened: no machine is made for it, and none let go")
+			})
 			return nil, task.TokenError{Account: id, Why: reasonClosed(err), Err: err}
 		}
 		token = string(opened)
@@ -195,23 +202,35 @@ func (cs *clouds) Account(ctx context.Context, id int64) (*pool.Account, error) 
 	}
 	m := cs.machines.of(a)
 	return &pool.Account{
-		Provider: cs.provider(id, token), Candidates: m.candidates, Image: cs.config.Image, SSHKeys: cs.config.SSHKeys,
+		Provider: cs.project(id, token, own).Account(id), Candidates: m.candidates, Image: cs.config.Image, SSHKeys: cs.config.SSHKeys,
 		Caps: m.caps, Keeper: m.keeper, Schedule: m.schedule, Memory: int64(cs.config.Memory), UserData: cs.userData,
 		Withdrawn: a.Withdrawn, Gone: func(ctx context.Context) error { return cs.gone(ctx, a) },
 	}, nil
 }
 
-// provider is the account's by a token, the same one for as long as that is its token.
-func (cs *clouds) provider(id int64, token string) cloud.Provider {
-	hash := sha256.Sum256([]byte(token))
+// project is the one of a token, the same for all accounts that have it. own says that it is the account's own, and not the operator's.
+func (cs *clouds) project(account int64, token string, own bool) *hetzner.Project {
+	hash := tokenHash(sha256.Sum256([]byte(token)))
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	known, ok := cs.providers[id]
-	if !ok || known.token != hash {
-		known = knownProvider{hash, newHetzner(cs.config.Endpoint, token, cs.options.Installation, id, cs.options.Transport)}
-		cs.providers[id] = known
+	if before, had := cs.own[account]; had && (!own || before != hash) {
+		cs.disown(account)
 	}
-	return known.Provider
+	if own {
+		cs.own[account] = hash
+	}
+	p := cs.projects[hash]
+	if p == nil {
+		p = newHetzner(cs.config.Endpoint, token, cs.options.Installation, cs.options.Transport)
+		cs.projects[hash] = p
+	}
+	return p
+}
+
+// disown forgets an account's own token. Whoever else has the same one asks Hetzner anew.
+func (cs *clouds) disown(account int64) {
+	delete(cs.projects, cs.own[account])
+	delete(cs.own, account)
 }
 
 // userData is pool.Account's: what a machine is told, with a token that is made now.
@@ -227,6 +246,7 @@ func (cs *clouds) userData(node string, now time.Time) func(cloud.Architecture) 
 		if err := unreachable(cs.config, cs.options.Public); err != nil {
 			return "", err
 		}
+		cs.options.Prepare(a)
 		return told.UserData(a)
 	}
 }
@@ -244,20 +264,19 @@ func (cs *clouds) gone(ctx context.Context, was task.Account) error {
 		return err
 	}
 	cs.mu.Lock()
-	delete(cs.providers, was.ID)
+	cs.disown(was.ID)
 	cs.mu.Unlock()
 	zerolog.Ctx(ctx).Info().Int64("account", was.ID).Msg("the account has no machine any more, and its token is forgotten")
 	return nil
 }
 
-// tell logs, once, that a token cannot be opened.
-func (cs *clouds) tell(ctx context.Context, a task.Account, err error) {
-	what := fmt.Sprint(a.ID, a.Set)
+// tell calls say, which logs what is wrong, once.
+func (cs *clouds) tell(what string, say func()) {
 	cs.mu.Lock()
 	_, told := cs.told[what]
 	cs.told[what] = struct{}{}
 	cs.mu.Unlock()
 	if !told {
-		zerolog.Ctx(ctx).Error().Err(err).Int64("account", a.ID).Msg("an account's token for Hetzner cannot be opened: no machine is made for it, and none let go")
+		say()
 	}
 }

@@ -35,6 +35,7 @@ func (w *accountWorld) clouds(change func(*config.Hetzner, *cloudOptions)) (*clo
 	o := cloudOptions{
 		Store: w.store, Vault: newVault(w.store, c.Keys, ring), Keys: keys, Installation: testInstallation, Public: "https://sam.example",
 		Programs: map[cloud.Architecture]cloudinit.Download{cloud.AMD64: {URL: "https://sam.example/sam", SHA256: strings.Repeat("0f", 32)}}, Transport: transport,
+		Prepare: func(cloud.Architecture) {},
 	}
 	if change != nil {
 		change(&c.Hetzner, &o)
@@ -71,7 +72,7 @@ func TestMachinesAreMadeByTheAccountsOwnTokenElseByTheOperators(t *testing.T) {
 	}
 	cs := w.mustClouds(func(c *config.Hetzner, _ *cloudOptions) { c.TokenFile = w.file(firstToken + "\n") })
 	for id, want := range map[int64]string{5: "sam-2", 6: "sam-1"} {
-		all, err := way(t, cs, id).Provider.List(t.Context())
+		all, err := way(t, cs, id).Provider.List(t.Context(), time.Now())
 		if err != nil || len(all) != 1 || all[0].Name != want {
 			t.Errorf("account %d sees %+v, %v; want %s", id, all, err, want)
 		}
@@ -100,6 +101,60 @@ func TestMachinesAreMadeByTheAccountsOwnTokenElseByTheOperators(t *testing.T) {
 	if monday := time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC); own.Schedule.Minimum(monday) != 2 || own.Schedule.Minimum(monday.Add(-time.Hour)) != 0 {
 		t.Error("the windows are not by the clock of Berlin")
 	}
+}
+
+func TestAccountsWithOneTokenAreComparedByOneListOfMachines(t *testing.T) {
+	w := newAccountWorld(t)
+	for id := int64(10); id < 20; id++ {
+		w.machine(id, firstToken, fmt.Sprint("sam-", id))
+		if err := w.store.SaveProject(t.Context(), task.Project{ID: 100 + id, Account: id, Owner: fmt.Sprint("owner", id), Name: "quayside", Installation: 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cs := w.mustClouds(func(c *config.Hetzner, _ *cloudOptions) { c.TokenFile = w.file(firstToken + "\n") })
+	before := len(w.hub.History().Calls)
+	p := pool.New(w.store, cs)
+	for range 2 {
+		if err := p.ReconcileOnce(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lists, leftovers int
+	for _, c := range w.hub.History().Calls[before:] {
+		switch {
+		case strings.HasSuffix(c.Path, "/servers"):
+			lists++
+		case strings.HasSuffix(c.Path, "/volumes"):
+			leftovers++
+		}
+	}
+	if lists != 2 || leftovers > 2 {
+		t.Errorf("two comparisons of ten accounts took %d lists of servers, and %d of volumes", lists, leftovers)
+	}
+	for id := int64(10); id < 20; id++ {
+		if f, err := w.store.Fleet(t.Context(), id, time.Now()); err != nil || len(f.Hours) != 1 || f.Hours[fmt.Sprint("sam-", id)] != 1 {
+			t.Errorf("account %d was to have its own machine back: %+v, %v", id, f, err)
+		}
+	}
+}
+
+func TestAnAccountWhoseRecordCannotBeReadHoldsUpNoOther(t *testing.T) {
+	w := newAccountWorld(t)
+	w.set(0, firstToken, nil)
+	if err := w.store.WithdrawAccount(t.Context(), 6); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.redis.Do(t.Context(), "SET", "{0}:account:5", `{"id":5,"of_a_newer_release":true}`); err != nil {
+		t.Fatal(err)
+	}
+	cs := w.mustClouds(nil)
+	if ids, err := cs.Known(t.Context()); err != nil || !reflect.DeepEqual(ids, []int64{6}) {
+		t.Errorf("known are %v, %v", ids, err)
+	}
+	if _, err := cs.Account(t.Context(), 5); err == nil || !strings.Contains(err.Error(), "of_a_newer_release") {
+		t.Errorf("its own: %v", err)
+	}
+	w.sam(1, []string{"withdrawn", "of_a_newer_release"}, "list")
 }
 
 func TestAPolicyThatThisReleaseDoesNotKnowIsTheServersMeanwhile(t *testing.T) {
@@ -216,7 +271,10 @@ func TestAMachineIsToldWhereToCallAndWithWhatToken(t *testing.T) {
 	w := newAccountWorld(t)
 	w.set(0, firstToken, nil)
 	made := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	cs := w.mustClouds(nil)
+	var prepared []cloud.Architecture
+	cs := w.mustClouds(func(_ *config.Hetzner, o *cloudOptions) {
+		o.Prepare = func(a cloud.Architecture) { prepared = append(prepared, a) }
+	})
 	tell := way(t, cs, 5).UserData("sam-1", made)
 	data, err := tell(cloud.AMD64)
 	if err != nil {
@@ -229,6 +287,9 @@ func TestAMachineIsToldWhereToCallAndWithWhatToken(t *testing.T) {
 	}
 	if strings.Contains(data, firstToken) {
 		t.Error("it is told the token")
+	}
+	if len(prepared) != 1 || prepared[0] != cloud.AMD64 {
+		t.Errorf("it asks for its program soon, and prepared is %v", prepared)
 	}
 	if _, err := tell(cloud.ARM64); err == nil || !strings.Contains(err.Error(), "there is no `sam` for arm64") {
 		t.Errorf("for another architecture: %v", err)

@@ -27,6 +27,7 @@ func (s *server) openPool(c config.Server, keys gateway.Keys, secrets *vault) er
 	accounts, err := newClouds(c.Hetzner, cloudOptions{
 		Store: s.store, Vault: secrets, Keys: keys, Installation: installationOf(c.GitHub), Public: public,
 		Programs: downloads(s.programs, public), Transport: s.outbound,
+		Prepare: func(a cloud.Architecture) { s.programs.Prepare(string(a)) },
 	})
 	if err != nil {
 		return err

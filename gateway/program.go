@@ -32,6 +32,7 @@ type Programs struct {
 	files     map[string]*program // by architecture, in Go's words
 	downloads downloads
 	requests  *prometheus.CounterVec
+	packing   sync.WaitGroup
 }
 
 // Program is where one is served, below the server's public address, and what its bytes must be.
@@ -47,7 +48,7 @@ type program struct {
 	sum     string
 	size    int64
 	changed time.Time
-	zipped  func() ([]byte, error) // made when it is first asked for
+	zipped  func() ([]byte, error) // made when it is first asked for, or prepared
 }
 
 // The architectures that machines may have.
@@ -165,8 +166,16 @@ func (p *Programs) All() map[string]Program {
 	return all
 }
 
-// Close closes the files.
+// Prepare has an architecture's program packed beside whoever calls it: a machine that is being made asks for it soon.
+func (p *Programs) Prepare(architecture string) {
+	if one := p.files[architecture]; one != nil {
+		p.packing.Go(func() { _, _ = one.zipped() }) // whoever is to serve it tells what is wrong
+	}
+}
+
+// Close closes the files. Prepare must not be called any more.
 func (p *Programs) Close() error {
+	p.packing.Wait()
 	var err error
 	for _, one := range p.files {
 		err = errors.Join(err, one.file.Close())

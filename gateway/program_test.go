@@ -128,6 +128,22 @@ func TestAMachineFetchesTheProgramThatItsAddressSays(t *testing.T) {
 	}
 }
 
+func TestAProgramIsPackedBeforeAMachineAsksForIt(t *testing.T) {
+	t.Parallel()
+	p, err := OpenPrograms(programFile(t, t.TempDir(), "sam", elfFile(t, elf.EM_X86_64, elf.ELFCLASS64, elf.ET_EXEC, "amd64")), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Prepare("arm64") // there is none
+	p.Prepare("amd64")
+	if err := p.Close(); err != nil { // from now on nothing can be read
+		t.Fatal(err)
+	}
+	if zipped, err := p.files["amd64"].zipped(); err != nil || len(zipped) == 0 {
+		t.Errorf("%d bytes, %v", len(zipped), err)
+	}
+}
+
 func TestAnotherReleasesProgramIsNotThereAndTheConnectionEnds(t *testing.T) {
 	t.Parallel()
 	p := openPrograms(t, programFile(t, t.TempDir(), "sam", elfFile(t, elf.EM_X86_64, elf.ELFCLASS64, elf.ET_EXEC, "x")), "")

@@ -142,7 +142,9 @@ func (r *releases) download(ctx context.Context, one release, to string) (string
 		return packed, nil
 	}
 	words := &tail{max: 4 << 10}
-	cmd := exec.CommandContext(ctx, npm, "pack", one.pack+"@"+one.version, "--pack-destination", to, "--ignore-scripts", "--silent")
+	program, args := expendable(npm, []string{"npm", "pack", one.pack + "@" + one.version, "--pack-destination", to, "--ignore-scripts", "--silent"})
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Args = args
 	cmd.Dir = to
 	cmd.Stdout, cmd.Stderr = words, words
 	cmd.WaitDelay = time.Second

@@ -100,7 +100,7 @@ func (e *environs) prepare(ctx context.Context, plan *devcontainer.Plan) (string
 
 // present has an image on the node that a repository names.
 func (e *environs) present(ctx context.Context, name string) (builtImage, error) {
-	found, err := e.engine.inspect(ctx, name)
+	found, err := e.engine.use(ctx, name)
 	if !errdefs.IsNotFound(err) {
 		return found, err
 	}
@@ -116,6 +116,10 @@ func (e *environs) present(ctx context.Context, name string) (builtImage, error)
 			"The image %s is not on the node, and images are not fetched from %s. Name an image of a registry that they are fetched from (%s), or have whoever runs the server add this one to network.images or put the image on the node.",
 			name, host, cmp.Or(strings.Join(registries, ", "), "this server has none"))}
 	}
+	before, err := e.engine.references(ctx)
+	if err != nil {
+		return found, err
+	}
 	e.log.begin("fetching " + name)
 	progress, err := e.engine.client.ImagePull(ctx, name, image.PullOptions{})
 	if err == nil {
@@ -127,7 +131,10 @@ func (e *environs) present(ctx context.Context, name string) (builtImage, error)
 		}
 		return found, fmt.Errorf("fetch the image %s: %w", name, err)
 	}
-	return e.engine.inspect(ctx, name)
+	if found, err = e.engine.inspect(ctx, name); err == nil {
+		e.engine.keepTrack(ctx, found.id, before)
+	}
+	return found, err
 }
 
 // inspect looks an image up by its name or ID.

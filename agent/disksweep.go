@@ -214,6 +214,11 @@ func (w *workspaces) keep(tree, aside string, repository int64) error {
 func (n *Node) tidy(ctx context.Context) {
 	for pause := time.Minute; after(ctx, pause) == nil; pause = sweepEach {
 		n.sweep(ctx, func() bool { return false })
+		if e := n.workspaces.engine; e != nil {
+			if err := e.sweepFetched(ctx); err != nil {
+				zerolog.Ctx(ctx).Warn().Err(err).Msg("what images were fetched is not put in order")
+			}
+		}
 		n.mirrors.makeReady(ctx, time.Now(), func() bool { return n.disk.tight(1.25) })
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
+	"github.com/rs/zerolog"
 )
 
 // DefaultImage is the image of workspaces unless another is named. scripts/image builds it; no registry has it.
@@ -48,14 +50,15 @@ const engineAnswers = 10 * time.Second
 type engine struct {
 	client    *client.Client
 	image     string
-	memory    int64   // bytes
-	cpus      float64 // until settle: not positive for the default
+	memory    int64 // bytes; until settle: not positive for the default, as is
+	cpus      float64
 	processes int64
 	sudo      bool
 	node      string // name of the node, and its folder
 	folder    string
 	owner     string // empty: containers wait for the next process of the node
 	sam       string // path of the sam binary on the node
+	loading   bool   // sam is not static, so no container is made
 	agents    string
 	limit     time.Duration // of making an environment; not positive for environmentLimit
 	accounts  accounts
@@ -64,7 +67,8 @@ type engine struct {
 	layer     int64     // bytes that a container may write to its own file system; 0: it is watched
 	disk      *disk     // nil: nobody's care; set when the node runs
 	built     builtOnes // environments, by their repositories
-	beside    beside    // services, by their threads
+	fetched   fetchedOnes
+	beside    beside // services, by their threads
 }
 
 // openEngine finds the engine at an address, or where the environment says, and asks whether it answers.
@@ -86,7 +90,7 @@ func openEngine(ctx context.Context, address string) (*client.Client, error) {
 	return c, nil
 }
 
-// settle asks how many processors there are: the engine refuses a container that is to have more.
+// settle asks what the machine has, and removes images that nothing will use.
 func (e *engine) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, engineAnswers)
 	defer cancel()
@@ -95,13 +99,32 @@ func (e *engine) settle(ctx context.Context) error {
 		return fmt.Errorf("ask the container engine what it has: %w", err)
 	}
 	e.groups, e.store = cgroupsOf(info), storeOf(info)
+	if err := e.share(info); err != nil {
+		return err
+	}
+	e.checkShim(zerolog.Ctx(ctx))
+	return errors.Join(e.sweepImages(ctx), e.sweepFetched(ctx))
+}
+
+// share settles what of the machine one container may have. More than there is, is refused: the engine itself refuses the
+// processors when a task comes, and of the memory it would say nothing, so that nothing limits it.
+func (e *engine) share(info system.Info) error {
 	if e.cpus <= 0 {
 		e.cpus = min(defaultCPUs, float64(info.NCPU))
 	}
 	if e.cpus > float64(info.NCPU) {
 		return fmt.Errorf("a container is to have %g processors and the machine has %d: lower cpus in the node's configuration", e.cpus, info.NCPU)
 	}
-	return e.sweepImages(ctx)
+	there := info.MemTotal // 0 where the engine does not say
+	if e.memory <= 0 {
+		if e.memory = defaultMemory; there > 0 {
+			e.memory = min(e.memory, there)
+		}
+	}
+	if there > 0 && e.memory > there {
+		return fmt.Errorf("a container is to have %d MiB of memory and the machine has %d MiB, as its container engine says: lower memory in the node's configuration, or leave it out", e.memory>>20, there>>20)
+	}
+	return nil
 }
 
 // name is that of a thread's container: it has one at a time.
@@ -109,6 +132,9 @@ func (e *engine) name(thread string) string { return "sam-" + shortName(e.folder
 
 // create makes and starts a container, as allowed says and with an image's environment.
 func (e *engine) create(ctx context.Context, b box) (id string, err error) {
+	if e.loading {
+		return "", errNotStatic
+	}
 	config, host := e.allowed(b)
 	name := e.name(b.thread)
 	attempt := func() error {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/system"
+
 	"sam/task"
 )
 
@@ -87,13 +89,45 @@ func TestAContainerMayUseWhatTheNodeIsConfiguredFor(t *testing.T) {
 	g.command(stopFrame(s.Ref, "Seen enough."))
 	g.finished(s.Ref)
 	n.stop()
-	o.CPUs = 1000
-	greedy, err := New(o)
-	if err != nil {
-		t.Fatal(err)
+	for words, greed := range map[string]func(*Options){
+		"lower cpus in the node's configuration":   func(o *Options) { o.CPUs = 1000 },
+		"lower memory in the node's configuration": func(o *Options) { o.Memory = 1000 << 40 },
+	} {
+		much := o
+		greed(&much)
+		greedy, err := New(much)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := greedy.Run(t.Context()); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("more than there is: %v, not %q", err, words)
+		}
 	}
-	if err := greedy.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "lower cpus in the node's configuration") {
-		t.Errorf("more processors than there are: %v", err)
+}
+
+func TestAContainerIsGivenNoMoreThanTheMachineHas(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	for name, c := range map[string]struct {
+		memory, there int64
+		cpus          float64
+		want          int64  // memory; 0: it is refused
+		words         string // with
+	}{
+		"the default":                          {0, 16 * gib, 0, 4 * gib, ""},
+		"the default on a small machine":       {0, 2 * gib, 0, 2 * gib, ""},
+		"all that there is":                    {8 * gib, 8 * gib, 2, 8 * gib, ""},
+		"an engine that does not say":          {1000 << 40, 0, 0, 1000 << 40, ""},
+		"the default where nobody says":        {0, 0, 0, 4 * gib, ""},
+		"more than there is":                   {1000 << 40, 8 * gib, 0, 0, "a container is to have 1048576000 MiB of memory and the machine has 8192 MiB, as its container engine says: lower memory in the node's configuration"},
+		"more processors than there are":       {0, 8 * gib, 3, 0, "a container is to have 3 processors and the machine has 2: lower cpus"},
+		"a bit more than a machine of 4 GB is": {4 * gib, 3900 << 20, 0, 0, "4096 MiB of memory and the machine has 3900 MiB"},
+	} {
+		e := &engine{memory: c.memory, cpus: c.cpus}
+		err := e.share(system.Info{NCPU: 2, MemTotal: c.there})
+		if (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) || err == nil && e.memory != c.want {
+			t.Errorf("%s: %d, %v", name, e.memory, err)
+		}
 	}
 }
 

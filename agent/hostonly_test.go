@@ -53,6 +53,7 @@ var allowed = map[string]string{ //nolint:gochecknoglobals // a table
 	"borrowing": nodes, "workspaces.unknown": nodes, "workspaces.settle": nodes, "workspaces.makeDocker": nodes, "runFolder.listen": nodes,
 	"keptOf": nodes, "release.install": nodes, "release.write": nodes, "releases.ensure": nodes, "releases.fetch": nodes, "releases.open": nodes, "releases.download": nodes, "release.get": nodes, "FetchClaude": nodes, "NewTransientFolder": nodes,
 	"TransientFolder.Remove": nodes, "sweepFolders": nodes, "abandoned": nodes,
+	"engine.use": nodes, "engine.track": nodes, "engine.readFetched": nodes, "engine.fetchedByUse": nodes, "engine.forgetFetched": nodes,
 	"openIdentity": nodes, "makeKey": nodes, "identity.token": nodes, "identity.bound": nodes,
 	"Node.let": moved, "disk.watch": moved, "workspaces.clear": moved, "workspaces.keep": moved, "workspaces.idle": moved,
 	"dockerWorkspace.Close": moved, "runFolder.make": moved, "removeAll": moved, "give": moved, "ownerOfFolder": moved,

@@ -40,7 +40,7 @@ type Options struct {
 	Agents            string  // where agents are installed, once for all tasks; empty: agents in Dir
 	Engine            string  // address of the container engine; empty: as DOCKER_HOST says, else the usual socket
 	Image             string  // of containers; empty: DefaultImage
-	Memory            int64   // of a container, in bytes; 4 GiB when not positive
+	Memory            int64   // of a container, in bytes; 4 GiB, or what the machine has, when not positive
 	CPUs              float64 // of a container; 2, or what the machine has, when not positive
 	Processes         int64   // that a container may have at once, threads too; 512 when not positive
 	Disk              int64   // that one workspace may take, in bytes; 10 GiB when not positive
@@ -164,9 +164,6 @@ func (o *Options) settle() error {
 	}
 	if o.Image == "" {
 		o.Image = DefaultImage
-	}
-	if o.Memory <= 0 {
-		o.Memory = defaultMemory
 	}
 	if o.Processes <= 0 {
 		o.Processes = defaultProcesses

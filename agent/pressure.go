@@ -43,11 +43,14 @@ func sizeOf(dir string) int64 {
 }
 
 // spare removes from a disk that is tight what can be made anew, until there is room: images of environments that nobody
-// works in, and then mirrors that nobody borrows from, each time the one that was used longest ago. A task that begins
-// meanwhile makes it anew.
+// works in, then mirrors that nobody borrows from, and then images that the node has fetched and nothing is made from any more,
+// each time the one that was used longest ago. The last are the dearest to get again: a registry of others' may be slow, and
+// counts what is fetched. A task that begins meanwhile makes it anew.
 func (n *Node) spare(ctx context.Context) {
-	n.workspaces.spareImages(ctx, time.Now().Add(-environmentLimit), func() bool { return n.disk.imagesTight(1.25) })
+	since, images := time.Now().Add(-environmentLimit), func() bool { return n.disk.imagesTight(1.25) }
+	n.workspaces.spareImages(ctx, since, images)
 	n.mirrors.spare(ctx, n.workspaces.borrowed, func() bool { return n.disk.tight(1.25) })
+	n.workspaces.spareFetched(ctx, since, images)
 }
 
 // relieve is spare, and lets go of idle workspaces too while short says so.

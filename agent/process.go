@@ -68,7 +68,7 @@ const stderrAfterExit = 2 * time.Second
 // run runs cmd in a process group of its own until it has ended, and whatever is left of the group with it. When ctx ends,
 // it climbs the ladder: interrupt, SIGTERM to the group, SIGKILL to the group. An error means that it could not be
 // started; how it ended is in Exit. It is for programs that are SAM's own choice: what an agent may have chosen runs under a
-// guard (guard.go).
+// guard (guard.go). It goes before the node when memory runs out.
 //
 // Should the node agent itself be killed, the kernel kills the program (Pdeathsig). That is tied to the thread that
 // started it; Go ends no thread that is not locked to a goroutine.
@@ -77,8 +77,9 @@ func run(ctx context.Context, dir string, env []string, cmd Command, wait patien
 	if err != nil {
 		return Exit{}, err
 	}
+	path, args := expendable(path, cmd.Args)
 	c := prepare(ctx, path, dir, env, cmd)
-	c.Args = cmd.Args
+	c.Args = args
 	c.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := c.Start(); err != nil {
 		return Exit{}, fmt.Errorf("start %s: %w", cmd.Args[0], err)

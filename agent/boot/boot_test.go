@@ -103,6 +103,33 @@ func TestAMachineIsClosedBeforeAnythingElseAndTheNodeStartsLast(t *testing.T) {
 	}
 }
 
+func TestANodeIsToldNoMoreMemoryForAWorkspaceThanItsMachineHas(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	much := order
+	much.Memory = 16 << 30
+	if _, err := record(root).Boot(t.Context(), much, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if node := read(t, root, nodeFile); !strings.Contains(node, `"memory": "8MiB"`) || !strings.Contains(node, `"slots": 1`) {
+		t.Errorf("of a machine with 8 MiB the node is told: %s", node)
+	}
+}
+
+func TestWhereMemoryRunsOutTheNodeIsTheLastToGoAndSystemdLeavesItWhenWhatItStartedGoes(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if _, err := record(root).Boot(t.Context(), order, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	unit := read(t, root, nodeUnitFile)
+	for _, line := range []string{"OOMScoreAdjust=-900", "OOMPolicy=continue"} { // without the second systemd stops a unit of which anything went
+		if !slices.Contains(strings.Split(unit, "\n"), line) {
+			t.Errorf("the node's unit has no %s:\n%s", line, unit)
+		}
+	}
+}
+
 func TestASecondBootMakesNothingTwiceAndBringsNoTokenBack(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -90,7 +90,8 @@ ExecStart=/usr/local/bin/sam boot /etc/sam/boot.json
 WantedBy=multi-user.target
 `
 	// It may do what root may, since it makes containers and gives files to their users. Whatever ends it, it is started again;
-	// what runs in containers goes on meanwhile.
+	// what runs in containers goes on meanwhile. Where memory runs out it is the last to go, and what it has started goes before
+	// it (the agent's expendable): systemd is told to leave the node as it is then, for by itself it would stop all of it.
 	nodeUnit = `[Unit]
 Description=SAM node
 After=network-online.target docker.service sam-boot.service
@@ -103,6 +104,7 @@ RestartSec=2
 KillMode=process
 TimeoutStopSec=30
 OOMScoreAdjust=-900
+OOMPolicy=continue
 LimitNOFILE=1048576
 
 [Install]
@@ -125,7 +127,8 @@ func (m *Machine) node(ctx context.Context, order Order) (string, error) {
 		"boot_report": "/" + reportFile, "workspace": "docker", "slots": slots,
 	}
 	if order.Memory > 0 {
-		settings["memory"] = fmt.Sprintf("%dMiB", order.Memory>>20)
+		// A node refuses more than its machine has, and a machine may be smaller than what was meant for one workspace.
+		settings["memory"] = fmt.Sprintf("%dMiB", min(order.Memory, m.Memory)>>20)
 	}
 	if order.Image != "" {
 		settings["image"] = order.Image

@@ -75,10 +75,12 @@ func guardProgram(path string, args []string, started func(pid int) error) (Exit
 	signal.Notify(children, syscall.SIGCHLD)
 	signal.Notify(terminate, syscall.SIGTERM)
 
+	kept := expend()
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
+	kept()
 	if err != nil {
 		return Exit{}, startError(path, err)
 	}

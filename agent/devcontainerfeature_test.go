@@ -37,7 +37,7 @@ func TestFeaturesOfTheRepositoryAndOfTheNodeAreInstalledAndAnUnknownOneIsTold(t 
 		if want := "base\n0\nit's blue true sam /home/sam sam\nfirst 2.0\nof the feature\nof the repository\nthe tool\n1000\nls: cannot access"; !strings.HasPrefix(f.said, want) {
 			t.Errorf("it said\n%s\nnot\n%s", f.said, want)
 		}
-		if got := f.notices(); len(got) != 1 || !f.noticed(devcontainer.Failed, "features.registry.example.com/no/such:3", "not known to this node") {
+		if got := f.notices(); len(got) != 1 || !f.noticed(devcontainer.LeftOut, "features.registry.example.com/no/such:3", "not known to this node") {
 			t.Errorf("it was told %q", got)
 		}
 	}

@@ -82,6 +82,7 @@ func TestEveryKindOfEventIsShown(t *testing.T) {
 		{"usage", task.Event{Kind: task.Used, Usage: &task.Usage{Model: "claude-sonnet-4-5", Input: 1234, Output: 56, CacheRead: 51_200, MicroUSD: 61_200}}},
 		{"a good end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Done, Headline: "Limit uploads"}}},
 		{"a bad end", task.Event{Kind: task.Finished, End: &task.End{Outcome: task.Died, Reason: "The process was killed."}}},
+		{"a feature that is not there", task.Event{Kind: task.Noticed, Notice: &task.Notice{Code: "devcontainer_left_out", Subject: "features.lint"}, Text: "The feature lint is left out."}},
 	}
 	r := rendering(t)
 	var b strings.Builder

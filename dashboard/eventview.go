@@ -179,21 +179,22 @@ type noticeView struct{ Title, Subject string }
 
 // noticeTitles are the notices that a page has words for.
 var noticeTitles = map[string]string{
-	"host_refused":         "A host was refused",
-	"push_refused":         "A push was refused",
-	"model_refused":        "A request to the model was refused",
-	"output_cut":           "Output was cut",
-	"devcontainer_refused": "Left out of the project's environment",
-	"devcontainer_failed":  "The project's environment failed",
-	"devcontainer_ignored": "Not used of the project's environment",
-	"grant_refused":        "Somebody else's credential was refused",
-	"token_refused":        "The task's token was refused elsewhere",
-	"processes_refused":    "The limit of processes was reached",
-	"memory_exhausted":     "The memory was exhausted",
-	"repository_ignored":   "Not followed in the repository",
-	"restored_from_base":   "Restored from the base branch",
-	"secret_withheld":      "A secret was withheld",
-	"service_ended":        "A service of the project ended",
+	"host_refused":          "A host was refused",
+	"push_refused":          "A push was refused",
+	"model_refused":         "A request to the model was refused",
+	"output_cut":            "Output was cut",
+	"devcontainer_refused":  "Left out of the project's environment",
+	"devcontainer_failed":   "The project's environment failed",
+	"devcontainer_left_out": "Not to be had, and left out of the project's environment",
+	"devcontainer_ignored":  "Not used of the project's environment",
+	"grant_refused":         "Somebody else's credential was refused",
+	"token_refused":         "The task's token was refused elsewhere",
+	"processes_refused":     "The limit of processes was reached",
+	"memory_exhausted":      "The memory was exhausted",
+	"repository_ignored":    "Not followed in the repository",
+	"restored_from_base":    "Restored from the base branch",
+	"secret_withheld":       "A secret was withheld",
+	"service_ended":         "A service of the project ended",
 }
 
 func notice(n task.Notice) *noticeView {

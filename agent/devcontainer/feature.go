@@ -145,10 +145,10 @@ func Load(tree, cache *os.Root, config Config, vars Variables) ([]LoadedFeature,
 		findings = append(findings, found...)
 		var unusable *UnusableError
 		switch {
-		case errors.As(err, &unusable):
+		case errors.As(err, &unusable) && unusable.Code != Failed: // as a whole nothing has failed
 			findings = append(findings, Finding{unusable.Code, "features." + keepShort(wanted.ID), unusable.Text})
 		case err != nil:
-			findings = append(findings, Finding{Failed, "features." + keepShort(wanted.ID), fmt.Sprintf("The feature %s is left out: %s.", keepShort(wanted.ID), err)})
+			findings = append(findings, Finding{LeftOut, "features." + keepShort(wanted.ID), fmt.Sprintf("The feature %s is left out: %s.", keepShort(wanted.ID), strings.TrimSuffix(err.Error(), "."))})
 		default:
 			loaded = append(loaded, one)
 		}
@@ -167,15 +167,15 @@ func (f Feature) load(tree, cache *os.Root, here string, vars Variables) (Loaded
 		}
 		one.dir = dir
 	case !cachedID.MatchString(f.ID) || strings.Contains(f.ID, ".."):
-		return one, nil, failedWhole(property, "The feature %s is left out: it is neither a folder of the repository (./…) nor one with a registry, a path and a version. Mend its name.", keepShort(f.ID))
+		return one, nil, leftOut(property, "The feature %s is left out: it is neither a folder of the repository (./…) nor one with a registry, a path and a version. Mend its name.", keepShort(f.ID))
 	default:
 		one.root, one.dir = cache, cachePath(f.ID)
 	}
 	if one.root == nil || !isFile(one.root, path.Join(one.dir, featureFile)) || !isFile(one.root, path.Join(one.dir, "install.sh")) {
 		if one.root == tree {
-			return one, nil, failedWhole(property, "The feature %s is left out: %s has not both %s and install.sh, or leads out of the repository. Add them.", keepShort(f.ID), keepShort(one.dir), featureFile)
+			return one, nil, leftOut(property, "The feature %s is left out: %s has not both %s and install.sh, or leads out of the repository. Add them.", keepShort(f.ID), keepShort(one.dir), featureFile)
 		}
-		return one, nil, failedWhole(property, "The feature %s is left out: it is not known to this node. Copy it into the repository as ./…, or have the operator put it into the node's folder of features as %s.", keepShort(f.ID), keepShort(one.dir))
+		return one, nil, leftOut(property, "The feature %s is left out: it is not known to this node. Copy it into the repository as ./…, or have the operator put it into the node's folder of features as %s.", keepShort(f.ID), keepShort(one.dir))
 	}
 	said, err := load(one.root, path.Join(one.dir, featureFile))
 	if err != nil {

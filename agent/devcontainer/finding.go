@@ -10,6 +10,9 @@ const (
 	Refused Code = "devcontainer_refused" // left out, because it would reach beyond the container
 	Ignored Code = "devcontainer_ignored" // left out, because it means nothing here or is not understood
 	Failed  Code = "devcontainer_failed"  // tried, and failed
+	// LeftOut is a part that is not to be had, as a feature that is not there: the rest is done without it. A page that does not
+	// know the code yet shows it as it is, so it reads as what happened.
+	LeftOut Code = "devcontainer_left_out"
 )
 
 // Finding is something in a configuration that is not done as it says.
@@ -21,7 +24,7 @@ type Finding struct {
 
 // UnusableError says that a configuration as a whole cannot be used.
 type UnusableError struct {
-	Code     Code   // Refused or Failed
+	Code     Code   // Refused or Failed; LeftOut of a part
 	Property string // empty when it is the file as a whole
 	Text     string
 }
@@ -34,4 +37,8 @@ func refusedWhole(property, format string, args ...any) error {
 
 func failedWhole(property, format string, args ...any) error {
 	return &UnusableError{Failed, property, fmt.Sprintf(format, args...)}
+}
+
+func leftOut(property, format string, args ...any) error {
+	return &UnusableError{LeftOut, property, fmt.Sprintf(format, args...)}
 }

@@ -55,9 +55,9 @@ type server struct {
 // newServer wires the whole server and opens its listeners. Nothing is served before run. Close it when it will not
 // run.
 func newServer(ctx context.Context, c config.Server) (_ *server, err error) {
-	key, err := os.ReadFile(c.GitHub.PrivateKeyFile)
+	key, err := config.SecretFile("github.private_key_file", c.GitHub.PrivateKeyFile)
 	if err != nil {
-		return nil, config.Error{Key: "github.private_key_file", Why: err.Error()}
+		return nil, err
 	}
 	secret, err := config.Secret("github.webhook_secret_file", c.GitHub.WebhookSecretFile)
 	if err != nil {

@@ -106,6 +106,7 @@ func (w *world) serve(ctx context.Context, group *errgroup.Group, o worldOptions
 		return err
 	}
 	if w.rack != nil {
+		c.Node.Slots = 0 // none stands
 		if err := w.rack.configure(w.dir, o.binary, &c.Hetzner); err != nil {
 			return err
 		}

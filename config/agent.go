@@ -21,7 +21,8 @@ type Agent struct {
 	UnsafeNoIsolation bool
 	Image             string // of containers; empty: the default image
 	Sudo              bool   // the agent may become its container's root, where the image has sudo
-	// What one container may use. CPUs may have a fraction; 0 is for 2, or for what the machine has when that is less.
+	// What one container may use. Memory of 0 is for 4 GiB and CPUs of 0 for 2, or for what the machine has when that is less;
+	// CPUs may have a fraction. A node refuses to start with more than its machine has.
 	Memory Bytes
 	CPUs   float64
 	PIDs   int // processes, threads too
@@ -33,7 +34,7 @@ type Agent struct {
 
 // AgentDefaults are the values of what a node's configuration leaves out.
 func AgentDefaults() Agent {
-	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", Memory: 4 << 30, PIDs: 512, Disk: 10 << 30, KeepFree: 2 << 30, Log: Log{Level: "info", Format: "json"}}
+	return Agent{Gateway: "http://127.0.0.1:8080", Dir: "/var/lib/sam", Slots: 2, Workspace: "auto", PIDs: 512, Disk: 10 << 30, KeepFree: 2 << 30, Log: Log{Level: "info", Format: "json"}}
 }
 
 // LoadAgent reads a node's configuration as Load does a server's.
@@ -86,14 +87,14 @@ func (a *Agent) check() []Error {
 	if a.Dir == "" {
 		wrong = append(wrong, Error{"dir", "is missing"})
 	}
-	if why := notSlots(a.Slots); why != "" {
+	if why := notSlots(a.Slots, 1); why != "" {
 		wrong = append(wrong, Error{"slots", why})
 	}
 	if !slices.Contains([]string{"auto", "docker", "process"}, a.Workspace) {
 		wrong = append(wrong, Error{"workspace", fmt.Sprintf("%q is none of auto, docker, process", a.Workspace)})
 	}
-	if a.Memory < leastMemory {
-		wrong = append(wrong, Error{"memory", fmt.Sprintf("%s is too little for an agent and what it builds: give it %s or more", a.Memory, leastMemory)})
+	if a.Memory != 0 && a.Memory < leastMemory {
+		wrong = append(wrong, Error{"memory", fmt.Sprintf("%s is too little for an agent and what it builds: give it %s or more, or 0 for the default", a.Memory, leastMemory)})
 	}
 	if !(a.CPUs == 0 || a.CPUs >= leastCPUs && a.CPUs <= mostCPUs) { // nor is it what is not a number
 		wrong = append(wrong, Error{"cpus", fmt.Sprintf("%g is not from %g to %d, and not 0 for the default", a.CPUs, leastCPUs, mostCPUs)})

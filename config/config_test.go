@@ -140,7 +140,7 @@ FILE: github.webhook_secret_file: is missing: without a secret anybody could com
 		"two documents":               {text: whole + "---\nagent: demo\n", want: "FILE: holds 2 YAML documents and may hold one"},
 		"an anchor":                   {text: whole + "agent: &a demo\n", want: "FILE:5: agent: what stands here is not a text"},
 		"a fraction":                  {text: whole + "node:\n  slots: 1.5\n", want: "FILE:6: node.slots: 1.5 is not a whole number"},
-		"too many slots":              {text: whole + "node:\n  slots: 65\n", want: "FILE:6: node.slots: 65 is not between 1 and 64"},
+		"too many slots":              {text: whole + "node:\n  slots: 65\n", want: "FILE:6: node.slots: 65 is not between 0 and 64"},
 		"a model without an address":  {text: whole + "model:\n  anthropic:\n    base_url: api\n", want: `FILE:7: model.anthropic.base_url: "api" is not an http or https address`},
 		"an unknown key further down": {text: whole + "model:\n  anthropic:\n    key: sk\n", want: "FILE:7: model.anthropic.key: is no setting"},
 		"a word for a table":          {text: whole + "model:\n  prices: none\n", want: "FILE:6: model.prices: has keys of its own, and what stands here is none"},
@@ -160,10 +160,15 @@ FILE: github.webhook_secret_file: is missing: without a secret anybody could com
 		"an unknown log format": {text: whole + "log:\n  format: xml\n", want: `FILE:6: log.format: "xml" is neither json nor console`},
 		"several, in the order of the keys": {text: whole + "operator:\n  listen: ''\nagent: ''\nredis:\n  address: ''\n", want: `FILE:6: operator.listen: "" is not host:port
 FILE:9: redis.address: is missing
-FILE:7: agent: is missing`},
+FILE:7: agent: is missing: write one of claude, demo`},
+		"an agent that no node has": {text: whole + "agent: clade\n", want: `FILE:5: agent: "clade" is no agent that nodes have: write one of claude, demo`},
+		"an agent that no node has for projects to choose": {text: whole + "agents: [demo, Claude]\n",
+			want: `FILE:5: agents: "Claude" is no agent that nodes have: write one of claude, demo`},
+		"an agent of the environment": {text: whole, environ: []string{"SAM_AGENT=nobody"},
+			want: `environment: SAM_AGENT: agent: "nobody" is no agent that nodes have: write one of claude, demo`},
 		"a negative id in the file": {text: strings.Replace(whole, "42", "-1", 1), want: "FILE:2: github.app_id: is missing: the App's settings page on GitHub shows it"},
-		"a value of the environment, though the file's was right": {text: whole + "node:\n  slots: 2\n", environ: []string{"SAM_NODE_SLOTS=0"},
-			want: "environment: SAM_NODE_SLOTS: node.slots: 0 is not between 1 and 64"},
+		"a value of the environment, though the file's was right": {text: whole + "node:\n  slots: 2\n", environ: []string{"SAM_NODE_SLOTS=-1"},
+			want: "environment: SAM_NODE_SLOTS: node.slots: -1 is not between 0 and 64"},
 		"a word of the environment for a number": {text: whole, environ: []string{"SAM_GITHUB_APP_ID=my-app"},
 			want: `environment: SAM_GITHUB_APP_ID: github.app_id: my-app is not a whole number`},
 		"a word of the environment for a truth": {text: whole, environ: []string{"SAM_REDIS_TLS=ja"},
@@ -218,10 +223,11 @@ func TestWhatAContainerMayUseIsConfigured(t *testing.T) {
 		cpus   float64
 		pids   int
 	}{
-		{"", 4 << 30, 0, 512},
+		{"", 0, 0, 512},
 		{"memory: 8GiB\ncpus: 1.5\npids: 2048\n", 8 << 30, 1.5, 2048},
 		{"memory: 512 MiB\ncpus: 4\n", 512 << 20, 4, 512},
 		{"memory: 1073741824\n", 1 << 30, 0, 512},
+		{"memory: 0\n", 0, 0, 512},
 	} {
 		got, err := config.LoadAgent(write(t, "token_file: t\n"+row.text), nil)
 		if err != nil || got.Memory != row.memory || got.CPUs != row.cpus || got.PIDs != row.pids {
@@ -254,8 +260,8 @@ func TestWhatIsWrongWithANodesConfigurationIsNamed(t *testing.T) {
 
 		"token_file: t\nmemory: 4GB\n":    "FILE:2: memory: 4GB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
 		"token_file: t\nmemory: 1.5GiB\n": "FILE:2: memory: 1.5GiB is no amount of memory: write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
-		"token_file: t\nmemory: 100MiB\n": "FILE:2: memory: 100 MiB is too little for an agent and what it builds: give it 256 MiB or more",
-		"token_file: t\nmemory: 4\n":      "FILE:2: memory: 4 bytes is too little for an agent and what it builds: give it 256 MiB or more",
+		"token_file: t\nmemory: 100MiB\n": "FILE:2: memory: 100 MiB is too little for an agent and what it builds: give it 256 MiB or more, or 0 for the default",
+		"token_file: t\nmemory: 4\n":      "FILE:2: memory: 4 bytes is too little for an agent and what it builds: give it 256 MiB or more, or 0 for the default",
 		"token_file: t\nmemory: 9223372036854775807KiB\n": "FILE:2: memory: 9223372036854775807KiB is no amount of memory: " +
 			"write a whole number and KiB, MiB, GiB or TiB, as in 4GiB",
 		"token_file: t\ncpus: two\n":   "FILE:2: cpus: two is not a number",

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/base64"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -19,16 +18,16 @@ type RegistryCredential struct {
 //	HOST[/PATH] basic USER PASSWORD
 //	HOST[/PATH] bearer TOKEN
 //
-// and empty, or a comment behind a #. The error names the line and never holds what a line says behind its second word. An
-// empty path is no file and no credentials.
+// and empty, or a comment behind a #. The error names the line and never holds what a line says behind its second word; a file
+// that others may read is refused, as SecretFile says. An empty path is no file and no credentials.
 func (n Network) Credentials() ([]RegistryCredential, error) {
 	const key = "network.credentials_file"
 	if n.CredentialsFile == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(n.CredentialsFile)
+	data, err := SecretFile(key, n.CredentialsFile)
 	if err != nil {
-		return nil, Error{key, err.Error()}
+		return nil, err
 	}
 	var all []RegistryCredential
 	seen := map[string]bool{}

@@ -164,16 +164,3 @@ func notKind(text string, target any) string {
 type Error struct{ Key, Why string }
 
 func (e Error) Error() string { return e.Key + ": " + e.Why }
-
-// Secret reads a file of one line, without its end. It refuses an empty one.
-func Secret(key, path string) (string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", Error{key, err.Error()}
-	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", Error{key, path + " is empty"}
-	}
-	return secret, nil
-}

@@ -258,12 +258,10 @@ func (s *Server) check() []Error {
 	if !nodeName.MatchString(s.Node.Name) {
 		wrong("node.name", fmt.Sprintf("%q is not a name: up to 63 letters, digits and dashes", s.Node.Name))
 	}
-	if why := notSlots(s.Node.Slots); why != "" {
+	if why := notSlots(s.Node.Slots, 0); why != "" {
 		wrong("node.slots", why)
 	}
-	if s.Agent == "" {
-		wrong("agent", "is missing")
-	}
+	all = append(all, s.checkAgents()...)
 	if why := notAddress(s.Model.Anthropic.BaseURL); why != "" {
 		wrong("model.anthropic.base_url", why)
 	}
@@ -309,9 +307,9 @@ func notAddress(address string) string {
 	return ""
 }
 
-func notSlots(n int) string {
-	if n < 1 || n > 64 {
-		return fmt.Sprintf("%d is not between 1 and 64", n)
+func notSlots(n, least int) string {
+	if n < least || n > 64 {
+		return fmt.Sprintf("%d is not between %d and 64", n, least)
 	}
 	return ""
 }

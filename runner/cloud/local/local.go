@@ -10,7 +10,7 @@ import (
 	"sam/task"
 )
 
-// Provider is the local provider. Slots is how many workspaces may run at once.
+// Provider is the local provider. Slots is how many workspaces may run at once; 0: there is no such machine.
 type Provider struct {
 	Node  string
 	Slots int
@@ -22,6 +22,9 @@ func (Provider) Name() string { return "local" }
 // Standing implements cloud.Provider: the one node, unclaimed. The first account that uses it keeps it, since a node
 // serves one account only.
 func (p Provider) Standing(context.Context) ([]task.Node, error) {
+	if p.Slots == 0 {
+		return nil, nil
+	}
 	return []task.Node{{Name: p.Node, Provider: p.Name(), Slots: p.Slots}}, nil
 }
 

@@ -174,7 +174,7 @@ func TestAnAccountsTokenIsKeptSealedAndShownByItsFingerprintWithWhatItCosts(t *t
 	mark := fingerprint([]byte(firstToken))
 	w.sam(0, []string{"none", "It has no token, and there is none of the operator's"}, "show", "harbour")
 	w.set(0, firstToken, []string{
-		"The token of harbour (account 5) is set (" + mark + ")", "cx33 in nbg1, 4 processors, 8 GiB", "EUR for each begun hour, with taxes and its IPv4 address",
+		"The token of harbour (account 5) is set (" + mark + ")", "cx43 in nbg1, 8 processors, 16 GiB", "EUR for each begun hour, with taxes and its IPv4 address",
 		"Caps: 2 machines at once; 2.50 EUR a day", "no budget of a month", "2 machines day and night would cost up to",
 	}, "--max-machines", "2", "--daily-budget", "2.50", "--monthly-budget", "unlimited", "--policy", "fixed-10m")
 
@@ -187,7 +187,7 @@ func TestAnAccountsTokenIsKeptSealedAndShownByItsFingerprintWithWhatItCosts(t *t
 	}
 	w.machine(5, firstToken, "sam-1")
 	w.sam(0, []string{
-		"harbour (account 5)", "its own, set 2", mark, "1 sam-1", "2 (its own)", "0.008 of 2.50 (its own)", "0.008 of no limit (its own)", "fixed-10m (its own)", "cx33 in nbg1",
+		"harbour (account 5)", "its own, set 2", mark, "1 sam-1", "2 (its own)", "0.008 of 2.50 (its own)", "0.008 of no limit (its own)", "fixed-10m (its own)", "cx43 in nbg1",
 	}, "show", "5")
 	w.sam(0, []string{"harbour  5   its own  1 of 2    0.008 of 2.50"}, "list")
 	w.sam(0, []string{"The limits of harbour (account 5) are set", "Caps: 3 machines at once; 2.50 EUR a day"}, "set", "HARBOUR", "--max-machines", "default")
@@ -213,6 +213,7 @@ func TestATokenThatIsNoGoodIsRefusedInWords(t *testing.T) {
 	w.sam(1, []string{"no such file"}, "set", "harbour", "--hetzner-token-file", filepath.Join(w.dir, "nothing"))
 	w.sam(1, []string{`SAM is not installed on a repository of "nobody"`, "GitHub's id of the account"}, "set", "nobody", "--max-machines", "1")
 	w.sam(1, []string{"nothing is to be set: give"}, "set", "harbour")
+	w.sam(1, []string{"--daily-budget is empty: give it a value, or leave it out"}, "set", "harbour", "--daily-budget", "", "--max-machines", "1")
 	w.sam(1, []string{"--abandon goes with"}, "set", "harbour", "--abandon")
 	w.sam(1, []string{"--max-machines some: it is a whole number"}, "set", "harbour", "--max-machines", "some")
 	w.sam(1, []string{"--daily-budget: none is no budget", "or default"}, "set", "harbour", "--daily-budget", "none")

@@ -51,15 +51,16 @@ func (h Hetzner) Candidates() []Candidate {
 // Location is the time zone of Warm.
 func (h Hetzner) Location() (*time.Location, error) { return time.LoadLocation(h.Timezone) }
 
-// defaultHetzner prefers the least machine on which an agent builds something, then the next in size, then what costs more and is
-// seldom sold out. Nothing here knows a price: those are read from the API.
+// defaultHetzner prefers the machine that the policies were measured with (docs/simulate.md): three workspaces fit on it, so that of a
+// person's next tasks few wait for another. Then comes the least on which an agent builds something, then what costs more and is seldom
+// sold out. Nothing here knows a price: those are read from the API.
 func defaultHetzner() Hetzner {
 	h := Hetzner{
 		Endpoint: "https://api.hetzner.cloud/v1", Image: "docker-ce", Memory: 4 << 30, Policy: "hour-renew", Timezone: "UTC",
 		MaxMachines: 3, DailyBudget: 5 * euro, MonthlyBudget: 50 * euro,
 		CallHome: longestCallHome, Lost: 10 * time.Minute, Again: time.Minute, Reconcile: 5 * time.Minute, Orphan: 15 * time.Minute,
 	}
-	for _, kind := range []string{"cx33", "cx43", "cpx32"} {
+	for _, kind := range []string{"cx43", "cx33", "cpx32"} {
 		for _, location := range []string{"nbg1", "fsn1", "hel1"} {
 			h.Machines = append(h.Machines, kind+"@"+location)
 		}
@@ -72,6 +73,10 @@ const longestCallHome = 15 * time.Minute
 
 // mostMachines is more than a project of Hetzner's may have.
 const mostMachines = 1000
+
+// mostMachineMemory leaves room above the largest of Hetzner's machines, which has 192 GB in November 2026 (ccx63). Which of them
+// are made, and so how much there really is, is known to the API alone.
+const mostMachineMemory Bytes = 1 << 40
 
 var candidate = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}@[a-z][a-z0-9-]{0,30}$`)
 
@@ -101,6 +106,9 @@ func (h Hetzner) check() []Error {
 	}
 	if h.Memory < leastMemory {
 		wrong("memory", "%s is too little for an agent and what it builds: give it %s or more", h.Memory, leastMemory)
+	}
+	if h.Memory > mostMachineMemory {
+		wrong("memory", "%s is more than any machine of Hetzner's has, and so more than a workspace can be given: give it %s or less", h.Memory, mostMachineMemory)
 	}
 	if strings.ContainsFunc(h.WorkspaceImage, unicode.IsSpace) {
 		wrong("workspace_image", "%q is no image: write its name as in ghcr.io/acme/workspace:1", h.WorkspaceImage)

@@ -110,6 +110,7 @@ func TestWhatIsWrongAboutHetznerIsNamed(t *testing.T) {
 		"  endpoint: api":                                 `FILE:6: hetzner.endpoint: "api" is not an http or https address`,
 		"  image: ''":                                     "FILE:6: hetzner.image: is missing: docker-ce, or another of Hetzner's names for one that has Docker",
 		"  memory: 1MiB":                                  "FILE:6: hetzner.memory: 1 MiB is too little for an agent and what it builds: give it 256 MiB or more",
+		"  memory: 1000TiB":                               "FILE:6: hetzner.memory: 1000 TiB is more than any machine of Hetzner's has, and so more than a workspace can be given: give it 1 TiB or less",
 		"  workspace_image: my image":                     "FILE:6: hetzner.workspace_image: \"my image\" is no image: write its name as in ghcr.io/acme/workspace:1",
 		"  ssh_keys: ['']":                                "FILE:6: hetzner.ssh_keys: has an empty name: write a key's name as Hetzner's project has it",
 		"  max_machines: -1":                              "FILE:6: hetzner.max_machines: -1 is not between 0 and 1000",

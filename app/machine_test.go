@@ -98,7 +98,7 @@ func (w *world) makesAMachine(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	words := []string{"SAM makes a machine for this: cx23 in nbg1, at most 0.", " EUR for each begun hour", "3 machines at once", "5.00 EUR a day and 50.00 EUR a month"}
+	words := []string{"SAM makes a machine for this: cx23 in nbg1, which costs 0.", " EUR for each begun hour", "3 machines at once", "5.00 EUR a day and 50.00 EUR a month"}
 	if err := until(ctx, func() (bool, error) { return len(w.comments(t, 1, append(words, "sam:status:")...)) == 1, nil }); err != nil {
 		t.Fatalf("no status comment says that a machine is made: %v", w.comments(t, 1))
 	}

@@ -232,15 +232,19 @@ func TestAStartSaysUntilWhenItsMachineIsReserved(t *testing.T) {
 
 func TestWhoWaitsIsToldWhyAndWhatHelps(t *testing.T) {
 	full := []policy.Machine{machine("a", 2)}
+	mute := machine("b", 0)
+	mute.Seen = now.Add(-task.NodeSilence)
 	for name, c := range map[string]struct {
 		limits   policy.Limits
 		machines []policy.Machine
 		want     string
 	}{
 		"at the cap":            {policy.Limits{Create: true, Machines: 1, Slots: 2}, full, "All of the account's machines are at work, and it may have no more than 1. This starts as soon as one is free."},
-		"a cap of zero":         {policy.Limits{Create: true, Slots: 2}, nil, "The account may have no machines (its maximum is 0). An owner of the account can raise it; this then starts by itself."},
-		"a budget of zero":      {policy.Limits{Create: true, Machines: 2, Slots: 2, Hourly: 15, Budgets: []policy.Budget{{Name: "daily"}}}, full, "The daily budget for machines is 0, so SAM may not create one. An owner of the account can raise it; this then starts by itself."},
-		"a budget that is used": {policy.Limits{Create: true, Machines: 2, Slots: 2, Hourly: 15_200, Budgets: []policy.Budget{{Name: "monthly", Cap: 5_000_000, Spent: 4_990_000}}}, full, "The monthly budget for machines, 5.00, is used up or reserved (4.99). This starts when the budget begins anew, or an owner of the account raises it."},
+		"a silent machine":      {policy.Limits{Create: true, Machines: 1, Slots: 2}, []policy.Machine{mute}, "All of the account's machines are silent, and it may have no more than 1. This starts as soon as one is heard of again; one that stays silent is given up, and another is made."},
+		"one silent, one full":  {policy.Limits{Create: true, Machines: 2, Slots: 2}, append(full[:1:1], mute), "Some of the account's machines are silent (1), the others at work (1), and it may have no more than 2. This starts as soon as one is free or is heard of again; one that stays silent is given up, and another is made."},
+		"a cap of zero":         {policy.Limits{Create: true, Slots: 2}, nil, "The account may have no machines (its maximum is 0). An owner of the account can raise it with `sam account set`; this then starts by itself."},
+		"a budget of zero":      {policy.Limits{Create: true, Machines: 2, Slots: 2, Hourly: 15, Budgets: []policy.Budget{{Name: "daily"}}}, full, "The daily budget for machines is 0, so SAM may not create one. An owner of the account can raise it with `sam account set`; this then starts by itself."},
+		"a budget that is used": {policy.Limits{Create: true, Machines: 2, Slots: 2, Hourly: 15_200, Budgets: []policy.Budget{{Name: "monthly", Cap: 5_000_000, Spent: 4_990_000}}}, full, "The monthly budget for machines, 5.00, is used up or reserved (4.99). This starts when the budget begins anew, or an owner of the account raises it with `sam account set`."},
 		"nobody creates":        {policy.Limits{}, full, "Every node is at work; this starts as soon as one is free."},
 		"nobody, nor a node":    {policy.Limits{}, nil, "No node is connected. On the machine that is to do the work the operator starts `sam node`; this then goes on by itself."},
 	} {

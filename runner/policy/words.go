@@ -29,12 +29,12 @@ func (p *planner) why(d *desk, r Request) string {
 	}
 	switch {
 	case short && b.Cap == 0:
-		return fmt.Sprintf("The %s budget for machines is 0, so SAM may not create one. An owner of the account can raise it; this then starts by itself.", b.Name)
+		return fmt.Sprintf("The %s budget for machines is 0, so SAM may not create one. An owner of the account can raise it with `sam account set`; this then starts by itself.", b.Name)
 	case short:
-		return fmt.Sprintf("The %s budget for machines, %s, is used up or reserved (%s). This starts when the budget begins anew, or an owner of the account raises it.",
+		return fmt.Sprintf("The %s budget for machines, %s, is used up or reserved (%s). This starts when the budget begins anew, or an owner of the account raises it with `sam account set`.",
 			b.Name, money(b.Cap), money(b.Spent+d.ledger.spent))
 	case l.Machines == 0:
-		return "The account may have no machines (its maximum is 0). An owner of the account can raise it; this then starts by itself."
+		return "The account may have no machines (its maximum is 0). An owner of the account can raise it with `sam account set`; this then starts by itself."
 	}
 	var ill []task.Node
 	for i := range p.machines {
@@ -46,5 +46,28 @@ func (p *planner) why(d *desk, r Request) string {
 	if len(ill) > 0 {
 		return unwell(ill)
 	}
-	return fmt.Sprintf("All of the account's machines are at work, and it may have no more than %d. This starts as soon as one is free.", l.Machines)
+	return p.full(d.account, l.Machines)
+}
+
+// full says why no machine is free where the account may have no more: what is silent is not at work, and counts all the same.
+func (p *planner) full(account int64, most int) string {
+	silent, others := 0, 0
+	for i := range p.machines {
+		switch m := &p.machines[i]; {
+		case m.Account != account:
+		case m.State == task.NodeReady && m.silent(p.now):
+			silent++
+		default:
+			others++
+		}
+	}
+	const then = "This starts as soon as one is heard of again; one that stays silent is given up, and another is made."
+	switch {
+	case silent == 0:
+		return fmt.Sprintf("All of the account's machines are at work, and it may have no more than %d. This starts as soon as one is free.", most)
+	case others == 0:
+		return fmt.Sprintf("All of the account's machines are silent, and it may have no more than %d. %s", most, then)
+	}
+	return fmt.Sprintf("Some of the account's machines are silent (%d), the others at work (%d), and it may have no more than %d. This starts as soon as one is free or is heard of again; "+
+		"one that stays silent is given up, and another is made.", silent, others, most)
 }

@@ -39,7 +39,7 @@ func (p *Pool) Choose(ctx context.Context, r policy.Request, nodes []task.Node, 
 		err := p.paid(ctx, d, plan.Starts[0])
 		var capped task.CapError
 		if errors.As(err, &capped) { // since the fleet was read
-			return policy.Placement{Wait: "Its machine's next hour costs more than the account may spend: " + capped.Error() + ". This starts when the budget begins anew, or an owner of the account raises it."}, nil
+			return policy.Placement{Wait: "Its machine's next hour costs more than the account may spend: " + capped.Error() + ". This starts when the budget begins anew, or an owner of the account raises it with `sam account set`."}, nil
 		}
 		return one(plan), err
 	}

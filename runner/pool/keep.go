@@ -32,7 +32,7 @@ func (p *Pool) pay(ctx context.Context, h house, d *desk) error {
 		}
 		for _, one := range n.Tasks {
 			_, err := p.store.Cancel(ctx, one, fmt.Sprintf("It was stopped: its machine's next hour costs more than the account may spend (%s). "+
-				"What was pushed is on the branch. Ask again when the budget begins anew, or an owner of the account has raised it.", capped))
+				"What was pushed is on the branch. Ask again when the budget begins anew, or an owner of the account has raised it with `sam account set`.", capped))
 			errs = append(errs, err)
 		}
 	}

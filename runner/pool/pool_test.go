@@ -18,7 +18,7 @@ func TestAMachineIsMadeForATaskAndGoesWhenItDoesNotPayAnyMore(t *testing.T) {
 	if node, wait := w.place(p, one, now); node != "" {
 		t.Fatalf("it is placed on %s", node)
 	} else {
-		contains(t, wait, "SAM makes a machine for this: cx33 in fsn1, at most 0.", " EUR for each begun hour", "may have 5 machines at once, and spend 5.00 EUR a day and 50.00 EUR a month.")
+		contains(t, wait, "SAM makes a machine for this: cx33 in fsn1, which costs 0.010472 EUR for each begun hour, its address included. If it is sold out another is taken, of 0.020944 EUR at most.", "may have 5 machines at once, and spend 5.00 EUR a day and 50.00 EUR a month.")
 	}
 	w.once(p, now)
 	w.agree(1)

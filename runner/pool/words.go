@@ -40,9 +40,13 @@ func again(why string, o task.Obstacle) string {
 // making says that a machine is being made, and what it may cost. It says nothing that changes from one look to the next: each change
 // is an edit of a comment.
 func (d *desk) making(offer cloud.Offer, price cloud.Money) string {
-	return fmt.Sprintf("SAM makes a machine for this: %s, at most %s %s for each begun hour, its address included. "+
+	other := ""
+	if price > offer.Hour {
+		other = fmt.Sprintf(" If it is sold out another is taken, of %s %s at most.", price, offer.Currency)
+	}
+	return fmt.Sprintf("SAM makes a machine for this: %s, which costs %s %s for each begun hour, its address included.%s "+
 		"The account may have %d machines at once, and spend %s a day and %s a month.",
-		offer.Candidate, price, offer.Currency, d.Caps.Machines, budget(d.Caps.Daily, offer.Currency), budget(d.Caps.Monthly, offer.Currency))
+		offer.Candidate, offer.Hour, offer.Currency, other, d.Caps.Machines, budget(d.Caps.Daily, offer.Currency), budget(d.Caps.Monthly, offer.Currency))
 }
 
 func budget(amount int64, currency string) string {

@@ -102,8 +102,15 @@ func TestALostTaskGoesToAnotherNodeWhereThereIsOne(t *testing.T) {
 	c.linkAs(t, "local", 3) // it is back before anybody looks, and has more room than the other
 	c.linkAs(t, "other", 1)
 	c.Advance(t.Context(), id)
-	if got := c.read(t, id); got.Node != "other" || got.State != task.Preparing || got.Attempts != 2 {
+	if got := c.read(t, id); got.Node != "other" || got.State != task.Preparing || got.Attempts != 2 || got.Avoid != "" {
 		t.Errorf("the second attempt: %+v", got)
+	}
+	talk, _, err := c.Conversation(t.Context(), 7, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := talk[len(talk)-1]; last.Kind != task.EntryStarted || last.Text != "Placed on other once more: the attempt on local was lost" {
+		t.Errorf("the conversation says %+v", last)
 	}
 }
 

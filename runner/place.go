@@ -103,11 +103,11 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 			Fields: map[task.Field]string{
 				task.FieldBranch: branch.Name, task.FieldBase: branch.Base, task.FieldRewrite: truth(branch.Rewrite), task.FieldTip: tip,
 				task.FieldPull: strconv.Itoa(branch.Pull), task.FieldPullURL: branch.PullURL,
-				task.FieldWorkspace: workspaceOf(nodes, decision.Node), task.FieldWaits: "", task.FieldNodeless: truth(false),
+				task.FieldWorkspace: workspaceOf(nodes, decision.Node), task.FieldWaits: "", task.FieldNodeless: truth(false), task.FieldAvoid: "",
 				task.FieldSilence:  strconv.FormatInt(r.Bounds.Silence.Milliseconds(), 10),
 				task.FieldSettings: string(asked), task.FieldUntrusted: truth(branch.Untrusted),
 			},
-			Entry:   &task.Entry{Kind: task.EntryStarted, Thread: t.Thread, Number: t.Number, Task: t.ID, Text: "Placed on " + decision.Node},
+			Entry:   &task.Entry{Kind: task.EntryStarted, Thread: t.Thread, Number: t.Number, Task: t.ID, Text: placed(t, decision.Node)},
 			Effects: []task.Effect{task.StatusEffect(t.Spec)},
 		})
 		if errors.Is(err, task.ErrFull) {
@@ -122,6 +122,14 @@ func (r *Runner) place(ctx context.Context, p task.Project, t task.Task) error {
 		}
 		return err
 	}
+}
+
+// placed says where a task's attempt is, and why it is not the first.
+func placed(t task.Task, node string) string {
+	if t.Avoid == "" {
+		return "Placed on " + node
+	}
+	return fmt.Sprintf("Placed on %s once more: the attempt on %s was lost", node, t.Avoid)
 }
 
 // choose finds a node among those that there are.

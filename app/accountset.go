@@ -37,6 +37,9 @@ func newAccountSet() *cobra.Command {
 		Example: "  sam account set octo --hetzner-token-file token.txt --daily-budget 2.50\n  sam account set 583231 --max-machines 0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := ask.notEmpty(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			change, err := ask.limits()
 			if err != nil {
 				return err
@@ -59,6 +62,19 @@ func newAccountSet() *cobra.Command {
 	flags.StringVar(&ask.policy, "policy", "", "for how long idle machines are kept: `POLICY`, as in `sam simulate`")
 	flags.BoolVar(&ask.abandon, "abandon", false, "leave machines that nobody's token reaches any more: you delete them yourself")
 	return cmd
+}
+
+// notEmpty refuses a flag that is there and says nothing, as one does whose variable is not set: what it was to change would stay as
+// it is, and nobody would know.
+func (ask accountAsk) notEmpty(given func(flag string) bool) error {
+	for _, one := range []struct{ flag, text string }{
+		{"hetzner-token-file", ask.tokenFile}, {"max-machines", ask.machines}, {"daily-budget", ask.daily}, {"monthly-budget", ask.monthly}, {"policy", ask.policy},
+	} {
+		if given(one.flag) && one.text == "" {
+			return fmt.Errorf("--%s is empty: give it a value, or leave it out", one.flag)
+		}
+	}
+	return nil
 }
 
 // byDefault is the word for a limit that is the server's again.

@@ -77,6 +77,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newServe(), newNode(), newKeys(), newSecret(), newAccount(), newDemo(), newSimulate(), newSandbox(), newBoot(), newDemoAgent(), newShim())
+	explain(root)
 	return root
 }
 

@@ -85,6 +85,9 @@ func withStore(cmd *cobra.Command, path string, run func(context.Context, *store
 // loadServer reads the server's configuration for a command beside it, and the keys that it names, which may be none.
 func loadServer(path string) (config.Server, seal.Ring, error) {
 	c, err := config.Load(path, os.Environ())
+	if err != nil && path == "" {
+		err = fmt.Errorf("%w\nNo configuration was named: give the server's by --config FILE, or by SAM_CONFIG", err)
+	}
 	if err != nil {
 		return c, seal.Ring{}, err
 	}

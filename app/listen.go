@@ -28,6 +28,9 @@ type door struct {
 // nor the listener's own address is refused, and so is a browser's cross-origin request: a page elsewhere must not speak
 // for the person who looks at it.
 func newDoor(ctx context.Context, name, address string, handler http.Handler, hosts ...string) (*door, error) {
+	if address == "" { // to net it is a free port on every address of the machine
+		return nil, fmt.Errorf("listen for the %s side: there is no address: name one, such as 127.0.0.1:3002", name)
+	}
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", address)
 	if err != nil {

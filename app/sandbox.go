@@ -25,6 +25,7 @@ func newSandbox() *cobra.Command {
 		Use:   "sandbox",
 		Short: "Run a stand-in for one of the services that SAM needs",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSandboxGitHub(), newSandboxModel(), newSandboxHetzner(), newSandboxChaos(), newSandboxHostile())
 	return cmd

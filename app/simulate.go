@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func newSimulate() *cobra.Command {
 			"the policies were chosen. docs/simulate.md says what is modelled, and what was measured.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(cmd.Flags().Changed("rate")); err != nil {
+			if err := s.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
 			if s.write != "" {
@@ -57,6 +58,7 @@ func newSimulate() *cobra.Command {
 	flags.StringVar(&s.trace, "trace", "", "`FILE.csv` of tasks to run instead of the synthetic ones")
 	flags.StringSliceVar(&s.policies, "policy", policy.Names(), "`P` to simulate, or several with commas; also fixed-10m, hour-renew-30m and the like")
 	flags.Float64SliceVar(&s.rates, "rate", []float64{17, 70}, "`TASKS` on an office day, of the synthetic ones")
+	flags.Lookup("rate").DefValue = "17,70" // as it is written; else it is shown with six decimals
 	flags.IntVar(&s.seeds, "seeds", 20, "`N` runs for each policy, with a seed each")
 	flags.Uint64Var(&s.seed, "seed", 1001, "the first `SEED`; of a trace only the times to boot depend on it")
 	flags.IntVar(&s.options.Slots, "slots", s.options.Slots, "`N` workspaces that a machine runs at once")
@@ -68,10 +70,15 @@ func newSimulate() *cobra.Command {
 	return cmd
 }
 
-// check says what of the flags cannot be.
-func (s *simulation) check(rated bool) error {
+// check says what of the flags cannot be; given says which were there.
+func (s *simulation) check(given func(flag string) bool) error {
+	for flag, value := range map[string]string{"trace": s.trace, "svg": s.svg, "write-traces": s.write} {
+		if given(flag) && value == "" {
+			return fmt.Errorf("--%s is empty: name a file or a folder, or leave it out", flag)
+		}
+	}
 	switch {
-	case s.trace != "" && (s.write != "" || rated):
+	case s.trace != "" && (s.write != "" || given("rate")):
 		return errors.New("--trace is a trace of its own: leave out --rate and --write-traces, or it")
 	case s.seeds < 1 || s.seeds > maxSeeds:
 		return fmt.Errorf("--seeds is %d; it is to be from 1 to %d", s.seeds, maxSeeds)
@@ -84,9 +91,17 @@ func (s *simulation) check(rated bool) error {
 	case len(s.policies) == 0:
 		return fmt.Errorf("--policy is empty; leave it out for %s", strings.Join(policy.Names(), ", "))
 	}
-	for _, rate := range s.rates {
+	for i, name := range s.policies {
+		if slices.Contains(s.policies[:i], name) {
+			return fmt.Errorf("--policy: %s is there twice", name)
+		}
+	}
+	for i, rate := range s.rates {
 		if !(rate > 0 && rate <= 10_000) {
 			return fmt.Errorf("--rate is %g; it is to be above 0 and up to 10000 tasks a day", rate)
+		}
+		if slices.Contains(s.rates[:i], rate) {
+			return fmt.Errorf("--rate: %g is there twice", rate)
 		}
 	}
 	s.options.Hourly = int64(s.price*1e6 + 0.5)
@@ -98,7 +113,13 @@ func (s *simulation) cases() ([]simulator.Case, error) {
 	if s.trace == "" {
 		var all []simulator.Case
 		for _, rate := range s.rates {
-			all = append(all, simulator.SyntheticCase(rate, s.seed, s.seeds))
+			c := simulator.SyntheticCase(rate, s.seed, s.seeds)
+			for i, t := range c.Traces {
+				if len(t.Arrivals) == 0 {
+					return nil, fmt.Errorf("--rate is %g; with seed %d no task comes in four weeks: raise it", rate, c.Seeds[i])
+				}
+			}
+			all = append(all, c)
 		}
 		return all, nil
 	}
@@ -127,6 +148,11 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if s.svg != "" { // what cannot be written is told before minutes are spent
+		if err := writable(s.svg); err != nil {
+			return fmt.Errorf("--svg: %w", err)
+		}
+	}
 	lines, err := compare(cmd.Context(), cases, policies, s.options)
 	if err != nil {
 		return err
@@ -137,7 +163,7 @@ func (s *simulation) run(cmd *cobra.Command) error {
 		}
 	}
 	if !s.json {
-		return tabulate(cmd.OutOrStdout(), lines)
+		return tabulate(cmd.OutOrStdout(), lines, s.trace != "")
 	}
 	out := json.NewEncoder(cmd.OutOrStdout())
 	for _, l := range lines {
@@ -146,6 +172,15 @@ func (s *simulation) run(cmd *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// writable says why a file cannot be written. What is in it stays.
+func writable(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644) //nolint:gosec // a plot is no secret
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func compare(ctx context.Context, cases []simulator.Case, policies []policy.Keeper, o simulator.Options) ([]simulator.Line, error) {

@@ -1,14 +1,12 @@
 package app
 
 import (
-	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"html/template"
 	"math"
 	"os"
-	"slices"
 
 	"sam/runner/policy/simulator"
 )
@@ -21,7 +19,7 @@ const (
 	panelWidth, panelHeight = 440.0, 320.0
 	panelLeft, panelTop     = 70.0, 50.0
 	panelGap                = 90.0
-	labelWidth, labelHeight = 140.0, 15.0
+	labelHeight             = 15.0
 )
 
 type plot struct {
@@ -50,7 +48,8 @@ type point struct {
 	BoundX, BoundY       float64
 	Cold, Cost           string
 	LabelX, LabelY, Size float64
-	Anchor               string // start, or end where there is no room to the right
+	Anchor               string // start: the label is to the right of its point; end: to the left
+	label                box
 }
 
 // drawLines draws cost against cold starts: a panel for each rate, a point with its confidence intervals for each policy, and
@@ -113,20 +112,69 @@ func panelOf(lines []simulator.Line, left float64) panel {
 		if q.Default {
 			q.Size = 6
 		}
-		q.LabelX, q.LabelY, q.Anchor = q.X+8, q.Y-8, "start"
-		if q.X > p.Right-labelWidth {
-			q.LabelX, q.Anchor = q.X-8, "end"
-		}
 		p.Points = append(p.Points, q)
 	}
-	// Labels of points that are close to each other stand one below the other.
-	slices.SortStableFunc(p.Points, func(a, b point) int { return cmp.Compare(a.LabelY, b.LabelY) })
-	for i := range p.Points[1:] {
-		if q, above := &p.Points[i+1], p.Points[i]; math.Abs(q.X-above.X) < labelWidth {
-			q.LabelY = max(q.LabelY, above.LabelY+labelHeight)
+	p.label()
+	return p
+}
+
+// label finds a place for each point's name where it hides no point and no other name, and no cross where that can be had.
+func (p *panel) label() {
+	var taken, crosses []box
+	for _, q := range p.Points {
+		taken = append(taken, box{q.X - q.Size - 2, q.Y - q.Size - 2, q.X + q.Size + 2, q.Y + q.Size + 2})
+		crosses = append(crosses, box{q.X1, q.Y - 1, q.X2, q.Y + 1}, box{q.X - 1, q.Y2, q.X + 1, q.Y1})
+	}
+	for i := range p.Points {
+		q := &p.Points[i]
+		most := math.Inf(1)
+		for down := range 8 { // above and below by turns, further away each time
+			y := q.Y - 8 - float64(down/2)*labelHeight
+			if down%2 == 1 {
+				y = q.Y + 18 + float64(down/2)*labelHeight
+			}
+			for _, side := range []string{"start", "end"} {
+				at := labelAt(*q, y, side)
+				if at.left < p.Left || at.right > p.Right+30 || at.top < p.Top-30 || at.bottom > p.Bottom {
+					continue
+				}
+				if cost := 100*at.over(taken) + at.over(crosses); cost < most {
+					most = cost
+					q.LabelX, q.LabelY, q.Anchor, q.label = q.X+8, y, side, at
+					if side == "end" {
+						q.LabelX = q.X - 8
+					}
+				}
+			}
+		}
+		taken = append(taken, q.label)
+	}
+}
+
+// box is a rectangle of the plot, its top above its bottom.
+type box struct{ left, top, right, bottom float64 }
+
+// over is on how many others it lies.
+func (b box) over(others []box) (n float64) {
+	for _, o := range others {
+		if b.left < o.right && o.left < b.right && b.top < o.bottom && o.top < b.bottom {
+			n++
 		}
 	}
-	return p
+	return n
+}
+
+// labelAt is where a point's name would stand: 12 pixels high, and no wider than seven for each letter.
+func labelAt(q point, y float64, side string) box {
+	text := len(q.Policy)
+	if q.Default {
+		text += len(" (default)")
+	}
+	b := box{q.X + 8, y - 11, q.X + 8 + 7*float64(text), y + 3}
+	if side == "end" {
+		b.left, b.right = q.X-8-7*float64(text), q.X-8
+	}
+	return b
 }
 
 // scale is where an axis from 0 ends so that a value fits, and where it has its ticks.

@@ -52,8 +52,15 @@ func TestThePlotIsWellFormedAndHoldsEveryPointWithinItsPanel(t *testing.T) {
 			if q.X < panel.Left || q.X > panel.Right || q.Y < panel.Top || q.Y > panel.Bottom || q.X2 > panel.Right || q.Y2 < panel.Top {
 				t.Errorf("%s lies outside: %+v", q.Policy, q)
 			}
-			if i > 0 && q.LabelY-panel.Points[i-1].LabelY < labelHeight {
-				t.Errorf("the labels of %s and %s lie on each other", q.Policy, panel.Points[i-1].Policy)
+			for _, other := range panel.Points[:i] {
+				if q.label.over([]box{other.label}) > 0 {
+					t.Errorf("the labels of %s and %s lie on each other", q.Policy, other.Policy)
+				}
+			}
+			for _, other := range panel.Points {
+				if q.label == (box{}) || q.label.over([]box{{other.X, other.Y, other.X + 1, other.Y + 1}}) > 0 {
+					t.Errorf("the label of %s has no place, or hides the point of %s", q.Policy, other.Policy)
+				}
 			}
 		}
 	}

@@ -162,7 +162,10 @@ func (w *world) finish(j *job) {
 
 // snapshot is what the pool would read from its records.
 func (w *world) snapshot(queue []*job) policy.Snapshot {
-	s := policy.Snapshot{Now: w.now, Accounts: make(map[int64]policy.Limits, len(w.accounts)), Busy: w.busy}
+	s := policy.Snapshot{
+		Now: w.now, Accounts: make(map[int64]policy.Limits, len(w.accounts)), Busy: w.busy,
+		Machines: make([]policy.Machine, 0, len(w.machines)),
+	}
 	for _, a := range w.accounts {
 		s.Accounts[a] = policy.Limits{
 			Create: true, Machines: w.Machines, Slots: w.Slots, Hourly: w.Hourly, Minimum: w.Schedule.Minimum(w.now),

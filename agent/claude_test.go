@@ -192,8 +192,8 @@ func TestAModelThatHangsIsEndedByTheWatchdog(t *testing.T) {
 func TestALongAnswerIsNoSilence(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
-	d.silence = 5 * time.Second
-	if r := runClaude(t.Context(), d, b, "scenario slow 80"); r.err != nil || r.end.Outcome != task.Done {
+	d.silence = 20 * time.Second // its start counts too
+	if r := runClaude(t.Context(), d, b, "scenario slow 220"); r.err != nil || r.end.Outcome != task.Done {
 		t.Errorf("%+v, %v", r.end, r.err)
 	}
 }
@@ -201,6 +201,7 @@ func TestALongAnswerIsNoSilence(t *testing.T) {
 func TestClaudeCodeStopsWhenItIsInterrupted(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
+	b.wait.interrupt = 30 * time.Second
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	enough := errors.New("stopped by a test")

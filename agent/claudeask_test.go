@@ -48,7 +48,7 @@ func (r ran) sessions() []string {
 func TestClaudeCodeGoesOnWithTheAnswerInTheSameSession(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
-	d.silence = 10 * time.Second
+	d.silence = time.Minute
 	var options []string
 	r := runAsking(t.Context(), d, b, "scenario ask", func(given *answers, e task.Event) {
 		options = e.Ask.Options
@@ -77,7 +77,7 @@ func TestClaudeCodeGoesOnWithTheAnswerInTheSameSession(t *testing.T) {
 func TestAnAgentThatWaitsForAnAnswerIsNotSilent(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
-	d.silence, d.patience = 8*time.Second, 40*time.Second
+	d.silence, d.patience = 20*time.Second, 2*time.Minute
 	r := runAsking(t.Context(), d, b, "scenario ask", func(given *answers, e task.Event) {
 		time.AfterFunc(d.silence+2*time.Second, func() { given.give(e.Ask.ID, "2 a second") })
 	})
@@ -89,6 +89,7 @@ func TestAnAgentThatWaitsForAnAnswerIsNotSilent(t *testing.T) {
 func TestClaudeCodeIsStoppedWhileItWaitsForAnAnswer(t *testing.T) {
 	t.Parallel()
 	b, d, _ := realClaude(t, claudeToken)
+	b.wait.interrupt = 30 * time.Second
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	enough := errors.New("stopped by a test")

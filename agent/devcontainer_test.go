@@ -327,7 +327,7 @@ func TestALifecycleCommandThatFailsIsToldAndTheWorkGoesOn(t *testing.T) {
 func TestWhatTakesTooLongIsEndedAndToldAndTheWorkGoesOn(t *testing.T) {
 	t.Parallel()
 	e := docker(t)
-	short := func(n *Node) { n.options.environmentLimit = 12 * time.Second }
+	short := func(n *Node) { n.options.environmentLimit = 20 * time.Second }
 	for _, row := range []struct {
 		name, subject string
 		files         map[string]string
@@ -344,7 +344,7 @@ func TestWhatTakesTooLongIsEndedAndToldAndTheWorkGoesOn(t *testing.T) {
 			t.Parallel()
 			y := e.repository(t, row.files, `echo works`, short)
 			f := y.work().done(t)
-			if !f.noticed(devcontainer.Failed, row.subject, "longer than 12s") || !f.noticed(devcontainer.Failed, row.subject, "begun") || f.said != "works\n" {
+			if !f.noticed(devcontainer.Failed, row.subject, "longer than 20s") || !f.noticed(devcontainer.Failed, row.subject, "begun") || f.said != "works\n" {
 				t.Errorf("it was told %q, and said %q", f.notices(), f.said)
 			}
 			if built := y.images(); len(built) > 0 {

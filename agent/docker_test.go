@@ -95,6 +95,12 @@ func (e testEngine) workspace(t *testing.T) *dockerWorkspace {
 
 func (e testEngine) workspaceWith(t *testing.T, sudo bool) *dockerWorkspace {
 	t.Helper()
+	return e.workspaceOf(t, sudo, nil)
+}
+
+// workspaceOf has an environment, nil for the default one.
+func (e testEngine) workspaceOf(t *testing.T, sudo bool, of *environment) *dockerWorkspace {
+	t.Helper()
 	dir := nodeFolder(t)
 	ending := make(chan struct{})
 	w := &workspaces{dir: dir, runs: filepath.Join(dir, "run"), ending: ending, engine: &engine{
@@ -103,7 +109,7 @@ func (e testEngine) workspaceWith(t *testing.T, sudo bool) *dockerWorkspace {
 	}}
 	s := wire.Start{Thread: "7-12", Ref: wire.Ref{Task: "tbox", Epoch: 1}}
 	made, b := w.container(s, heads{})
-	b.objects = ""
+	b.objects, b.environment = "", of
 	for _, folder := range []string{b.tree, b.home, w.engine.agents} {
 		if err := errors.Join(os.MkdirAll(folder, 0o755), give(folder)); err != nil {
 			t.Fatal(err)

@@ -51,9 +51,10 @@ type testGateway struct {
 	commands []wire.Frame // not confirmed, in order
 	done     []string
 	hellos   []wire.Hello
-	beats    []wire.Beat     // of the newest link
-	conn     *websocket.Conn // the newest
-	deaf     bool            // accepts links and then neither reads nor writes
+	beats    []wire.Beat            // of the newest link
+	left     []websocket.StatusCode // with which links ended, -1 for none
+	conn     *websocket.Conn        // the newest
+	deaf     bool                   // accepts links and then neither reads nor writes
 	protocol int
 	cutAfter []int          // for the links to come: after how many frames of events to cut, without acknowledging the last
 	ackEach  int            // acknowledge each n-th frame of events only
@@ -160,7 +161,7 @@ func (g *testGateway) change(f func()) {
 // await waits until f, which runs under the lock, says true.
 func (g *testGateway) await(what string, f func() bool) {
 	g.t.Helper()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
 	for {
 		g.mu.Lock()
@@ -233,12 +234,13 @@ func (g *testGateway) link(w http.ResponseWriter, r *http.Request) {
 	for {
 		f, err := read(ctx, conn)
 		if err != nil {
+			g.change(func() { g.left = append(g.left, websocket.CloseStatus(err)) })
 			return
 		}
 		switch f.Type {
 		case wire.TypeEvents:
 			frames++
-			g.store(ctx, f.Events, next, frames%g.ackEach == 0 && frames != cut)
+			g.store(ctx, conn, f.Events, next, frames%g.ackEach == 0 && frames != cut)
 			if frames == cut {
 				return
 			}
@@ -248,7 +250,11 @@ func (g *testGateway) link(w http.ResponseWriter, r *http.Request) {
 				g.commands = slices.DeleteFunc(g.commands, func(c wire.Frame) bool { return commandID(c) == f.Done.Command })
 			})
 		case wire.TypeBeat:
-			g.change(func() { g.beats = append(g.beats, *f.Beat) })
+			g.change(func() {
+				if g.conn == conn {
+					g.beats = append(g.beats, *f.Beat)
+				}
+			})
 		default:
 			g.t.Errorf("the node sent %s", f.Type)
 		}
@@ -311,9 +317,13 @@ func (g *testGateway) welcome(ctx context.Context, conn *websocket.Conn) (next m
 	return next, cut, true
 }
 
-// store keeps a run of events, which must go on exactly where this link left off.
-func (g *testGateway) store(ctx context.Context, e *wire.Events, next map[wire.Ref]int64, ack bool) {
+// store keeps a run of events, which must go on exactly where this link left off. What comes over an older link, which has not
+// ended yet here, is not kept: the newer one was told where to go on before it came.
+func (g *testGateway) store(ctx context.Context, link *websocket.Conn, e *wire.Events, next map[wire.Ref]int64, ack bool) {
 	g.change(func() {
+		if g.conn != link {
+			return
+		}
 		if _, wanted := g.after[e.Ref]; !wanted {
 			return // sent before it heard the drop
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"pgregory.net/rapid"
 
 	"sam/agent/wire"
@@ -96,9 +97,10 @@ func TestAPeerThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
 	g.deaf = true
 	n := startNode(g, nodeOptions(g, t.TempDir()), func(n *Node) { n.pace.ping, n.pace.answer = 20*time.Millisecond, 100*time.Millisecond })
 	defer n.stop()
-	g.await("the first link", func() bool { return len(g.hellos) == 1 })
-	g.change(func() { g.deaf = false })
-	g.await("the next link", func() bool { return len(g.hellos) == 2 })
+	g.await("the first link", func() bool { return len(g.hellos) > 0 }) // and more, as long as it is deaf
+	links := 0
+	g.change(func() { g.deaf, links = false, len(g.hellos) })
+	g.await("the next link", func() bool { return len(g.hellos) > links })
 }
 
 func TestWithUsualPaceADeadPeerIsNoticedWithinTwentySeconds(t *testing.T) {
@@ -111,13 +113,24 @@ func TestWithUsualPaceADeadPeerIsNoticedWithinTwentySeconds(t *testing.T) {
 func TestANodeThatEndsTakesLeave(t *testing.T) {
 	t.Parallel()
 	g := newTestGateway(t)
-	n := newNode(t, g)
-	g.await("the link", func() bool { return len(g.beats) > 0 })
-	began := time.Now()
-	n.stop()
-	if took := time.Since(began); took > 900*time.Millisecond { // the gateway answers the close; without that it takes a second
-		t.Errorf("it took %s", took)
+	const tries = 5 // others share the machine: the best counts
+	for try := range tries {
+		n := newNode(t, g)
+		g.await("the link", func() bool { return len(g.beats) > 0 })
+		began := time.Now()
+		n.stop()
+		took := time.Since(began)
+		g.await("its leave", func() bool { return len(g.left) > try })
+		if got := g.left[try]; got != websocket.StatusGoingAway {
+			t.Errorf("the link ended with %d", got)
+		}
+		if took < 900*time.Millisecond { // the gateway answers the close; without that it takes a second
+			return
+		}
+		g.change(func() { g.beats = nil })
+		t.Logf("it took %s", took)
 	}
+	t.Error("it always waits a second")
 }
 
 // Links break after any number of frames and acknowledgements come late or never: each event arrives once, in order.

@@ -58,15 +58,17 @@ func runUntilReady(t *testing.T, w *processWorkspace, cmd Command) (Exit, string
 
 func TestTheStopLadderIsClimbedAsFarAsNeeded(t *testing.T) {
 	t.Parallel()
+	const soon, late = 200 * time.Millisecond, 30 * time.Second // a rung that is enough has the time it needs
 	for _, row := range []struct {
 		name, script string
 		input        bool
+		wait         patience
 		want         Exit
 	}{
-		{"the end of its input is enough", `trap '' TERM; echo ready; cat >/dev/null; exit 3`, true, Exit{Code: 3}},
-		{"SIGTERM is enough", `trap 'exit 4' TERM; echo ready; while :; do sleep 0.01; done`, false, Exit{Code: 4}},
-		{"SIGTERM after an input that did not help", `echo ready; exec sleep 60`, true, Exit{Code: -1, Signal: syscall.SIGTERM}},
-		{"SIGKILL for one that ignores SIGTERM", `trap '' TERM; echo ready; while :; do sleep 0.01; done`, false, Exit{Code: -1, Signal: syscall.SIGKILL}},
+		{"the end of its input is enough", `trap '' TERM; echo ready; cat >/dev/null; exit 3`, true, patience{late, soon}, Exit{Code: 3}},
+		{"SIGTERM is enough", `trap 'exit 4' TERM; echo ready; while :; do sleep 0.01; done`, false, patience{soon, late}, Exit{Code: 4}},
+		{"SIGTERM after an input that did not help", `echo ready; exec sleep 60`, true, patience{soon, late}, Exit{Code: -1, Signal: syscall.SIGTERM}},
+		{"SIGKILL for one that ignores SIGTERM", `trap '' TERM; echo ready; while :; do sleep 0.01; done`, false, patience{soon, soon}, Exit{Code: -1, Signal: syscall.SIGKILL}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +78,9 @@ func TestTheStopLadderIsClimbedAsFarAsNeeded(t *testing.T) {
 				cmd.Stdin = in
 				cmd.Interrupt = func() { _ = out.Close() }
 			}
-			if exit, _ := runUntilReady(t, newTestWorkspace(t), cmd); exit != row.want {
+			w := newTestWorkspace(t)
+			w.wait = row.wait
+			if exit, _ := runUntilReady(t, w, cmd); exit != row.want {
 				t.Errorf("it %s", exit)
 			}
 		})
@@ -105,7 +109,7 @@ func TestNothingThatAProgramStartedOutlivesIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer reader.Close()
-			if err := reader.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := reader.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			if n, err := reader.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {

@@ -177,12 +177,11 @@ func postComment(t *testing.T, client *http.Client, base, words string) string {
 // freeAddress is one that nobody listens on now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	d, err := newDoor(t.Context(), "free", "127.0.0.1:0", http.NotFoundHandler())
+	port, err := redis.FreePort(t.Context()) // which no outgoing connection takes before it is listened at
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.listener.Close()
-	return d.listener.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 func TestTheStandInsAppIsTheOneOfTheManifest(t *testing.T) {

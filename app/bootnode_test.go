@@ -14,7 +14,7 @@ func TestTheNodeReadsTheConfigurationThatTheBootWrites(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	m := boot.Machine{
-		Root: root, Memory: 8 << 20,
+		Root: root, Memory: 8 << 30,
 		Run:     func(context.Context, string, string, ...string) error { return nil },
 		Free:    func(string) (int64, error) { return 20 << 30, nil },
 		Mounted: func() ([]string, error) { return nil, nil },

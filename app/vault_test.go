@@ -113,7 +113,10 @@ func TestASecretThatWasMovedOrChangedInRedisDoesNotOpen(t *testing.T) {
 		"under another name": func(one *task.SealedSecret) { one.Name = "B" },
 		"in another project": func(one *task.SealedSecret) { one.Project = 8 },
 		"of another account": func(one *task.SealedSecret) { one.Account = 6 },
-		"with another text":  func(one *task.SealedSecret) { one.Sealed = append(slices.Clone(one.Sealed[:len(one.Sealed)-1]), 'x') },
+		"with another text": func(one *task.SealedSecret) {
+			one.Sealed = slices.Clone(one.Sealed)
+			one.Sealed[len(one.Sealed)-1] ^= 1
+		},
 	} {
 		one := all[0]
 		change(&one)

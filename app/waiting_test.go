@@ -219,7 +219,7 @@ func (a *asunder) say(t *testing.T, words string) {
 // comes waits until the one task is as it is asked for.
 func (a *asunder) comes(t *testing.T, what string, is func(task.Task) bool) task.Task {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var last task.Task
 	if err := until(ctx, func() (bool, error) {

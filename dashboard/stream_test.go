@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds a wait for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // reading is an open stream, as a browser's EventSource reads it.
 type reading struct {

@@ -287,7 +287,7 @@ func TestUpstreamsFailuresAreToldClearly(t *testing.T) {
 	})
 	t.Run("silent until the limit", func(t *testing.T) {
 		t.Parallel()
-		w := newGitWorld(t, GitLimits{Time: 100 * time.Millisecond})
+		w := newGitWorld(t, GitLimits{Time: time.Second}) // in which it comes to the silent one
 		w.set(func() { w.intercept = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() } })
 		if resp, text := w.request(http.MethodGet, "/git/t1/info/refs?service=git-upload-pack", nil, nil); resp.StatusCode != 504 || !strings.Contains(text, "in time") {
 			t.Errorf("%d %q", resp.StatusCode, text)

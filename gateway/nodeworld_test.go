@@ -20,7 +20,7 @@ import (
 )
 
 // within bounds every wait of these tests.
-const within = 20 * time.Second
+const within = time.Minute
 
 // The installation and the repository of every task here.
 const (

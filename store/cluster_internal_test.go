@@ -43,7 +43,7 @@ func TestEveryScriptRunsOnACluster(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for repository := range int64(20) { // they fall on many partitions
 		if err := everything(ctx, s, repository+1); err != nil {

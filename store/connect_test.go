@@ -20,6 +20,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"sam/sandbox/redis"
 	"sam/store"
 	"sam/task"
 )
@@ -74,18 +75,14 @@ func startTLS(t *testing.T) (address, ca string) {
 	needsRedis(t)
 	dir := t.TempDir()
 	cert, key := certificate(t, dir)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := redis.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = l.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address = fmt.Sprintf("127.0.0.1:%d", port)
 	conf := filepath.Join(dir, "redis.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, `port 0
-tls-port %s
+tls-port %d
 bind 127.0.0.1
 tls-cert-file %s
 tls-key-file %s

@@ -43,7 +43,7 @@ func TestWhatNoReplicaHasIsNotAcknowledged(t *testing.T) {
 	if _, err := accept(s, "alone"); !errors.Is(err, store.ErrUnconfirmed) {
 		t.Errorf("with a replica that is silent: %v", err)
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 9*time.Second { // GitHub waits for ten
 		t.Errorf("it took %s to say so", took)
 	}
 	if _, err := accept(s, "alone"); !errors.Is(err, store.ErrUnconfirmed) {

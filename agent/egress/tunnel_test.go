@@ -274,7 +274,7 @@ func TestATaskHasSoManyConnectionsAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its place is free a moment after its end is seen.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(20 * time.Second); ; {
 		status, _ := asked(t, dialing(t, address), tunnelTo("origin.example:443"))
 		if status == http.StatusOK {
 			return

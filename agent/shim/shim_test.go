@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sam/sandbox/redis"
 )
 
 // asked is a shim that runs as the first process of a namespace of its own, and a client of it.
@@ -35,12 +37,11 @@ func newShim(t *testing.T) *asked {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := redis.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &asked{t: t, listen: free.Addr().String(), node: filepath.Join(dir, NodeSocket)}
-	_ = free.Close()
+	a := &asked{t: t, listen: fmt.Sprintf("127.0.0.1:%d", port), node: filepath.Join(dir, NodeSocket)}
 	c := exec.Command(os.Args[0], "shim", "-folder", dir, "-node", a.node, "-listen", a.listen)
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	c.Env = append(os.Environ(), "FROM=container")
@@ -55,7 +56,7 @@ func newShim(t *testing.T) *asked {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
 	t.Cleanup(a.client.CloseIdleConnections)
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(30 * time.Second)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -247,7 +248,7 @@ func TestStopEndsDaemonsAndWhatIgnoresSIGTERM(t *testing.T) {
 	}
 	// Whatever is left would still be there to be signalled: a second stop has nothing to wait for.
 	began := time.Now()
-	if status, _ := a.ask(http.MethodPost, "/v1/stop?grace=5s", nil); status != http.StatusNoContent || time.Since(began) > 4*time.Second {
+	if status, _ := a.ask(http.MethodPost, "/v1/stop?grace=30s", nil); status != http.StatusNoContent || time.Since(began) > 20*time.Second {
 		t.Errorf("something was left: %d after %s", status, time.Since(began))
 	}
 }

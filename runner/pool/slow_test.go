@@ -46,7 +46,7 @@ func TestAProviderThatDoesNotAnswerHoldsUpNobodyElse(t *testing.T) {
 	on := make(chan struct{})
 	letOn := sync.OnceFunc(func() { close(on) })
 	defer letOn()
-	const within = 500 * time.Millisecond
+	const within, soon = 3 * time.Second, 20 * time.Second // who answers needs some time too; one after the other they would take longer than that
 	ways := several{}
 	for id := range acme + 10 { // some come before acme, more after it
 		slow := *w.way
@@ -60,7 +60,7 @@ func TestAProviderThatDoesNotAnswerHoldsUpNobodyElse(t *testing.T) {
 	p.Timing.Answer = within
 	one, now, began := w.wanted(), time.Now(), time.Now()
 	chores, _, err := p.pass(t.Context(), now)
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > soon {
 		t.Errorf("the pass took %s", took)
 	}
 	if err == nil || strings.Contains(err.Error(), fmt.Sprintf("account %d:", acme)) {
@@ -73,14 +73,14 @@ func TestAProviderThatDoesNotAnswerHoldsUpNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, f.Obstacle.Why, "SAM cannot make a machine", "it has not answered within 500ms", "tried again by itself")
+	contains(t, f.Obstacle.Why, "SAM cannot make a machine", "it has not answered within 3s", "tried again by itself")
 
 	// Nor does it hold up the worker that looks for a node for a task.
 	ways[acme] = ways[1]
 	began = time.Now()
 	_, wait := w.place(p, one, now)
-	contains(t, wait, "it has not answered within 500ms")
-	if took := time.Since(began); took > 5*time.Second {
+	contains(t, wait, "it has not answered within 3s")
+	if took := time.Since(began); took > soon {
 		t.Errorf("to look for a node took %s", took)
 	}
 	letOn()
@@ -129,7 +129,7 @@ func TestWhatFailsAgainAndAgainIsTriedSeldomAndForgottenInTheEnd(t *testing.T) {
 	var pauses []time.Duration
 	for range 12 {
 		last = last.after()
-		pauses = append(pauses, time.Until(last.again).Round(time.Second))
+		pauses = append(pauses, time.Until(last.again).Round(10*time.Second)) // some time may have passed
 	}
 	if want := []time.Duration{10e9, 10e9, 10e9, 20e9, 40e9, 80e9, 160e9, 300e9, 300e9, 300e9, 300e9, 300e9}; !slices.Equal(pauses, want) {
 		t.Errorf("it is tried again after %v, want %v", pauses, want)

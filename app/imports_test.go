@@ -39,10 +39,11 @@ var rooms = map[string][]string{
 	"agent/boot":              {"agent/wire"},
 	"agent/egress":            {},
 	"agent/devcontainer":      {},
-	"sandbox/github":          {},
+	"sandbox/dice":            {},
+	"sandbox/github":          {"sandbox/dice"},
 	"sandbox/redis":           {},
 	"sandbox/model":           {},
-	"sandbox/hetzner":         {},
+	"sandbox/hetzner":         {"sandbox/dice"},
 	"sandbox/chaos":           {"sandbox/github", "sandbox/hetzner", "sandbox/redis", "sandbox/seed"},
 	"sandbox/seed":            {},
 	"sandbox/hostile":         {"sandbox/github", "sandbox/redis", "sandbox/model", "sandbox/seed"},
@@ -56,7 +57,7 @@ var rooms = map[string][]string{
 
 // pure rooms import the standard library only; a prefix of another module may be named as an exception.
 var pure = map[string][]string{
-	"task": nil, "agent/wire": nil, "runner/policy": nil, "runner/policy/simulator": nil, "runner/cloud/local": nil, "agent/demo": nil, "agent/boot": nil, "redact": nil, "seal": nil,
+	"task": nil, "agent/wire": nil, "runner/policy": nil, "runner/policy/simulator": nil, "runner/cloud/local": nil, "agent/demo": nil, "agent/boot": nil, "redact": nil, "seal": nil, "sandbox/dice": nil,
 	"agent/egress":       {"golang.org/x/net/idna"},
 	"agent/devcontainer": {"github.com/tailscale/hujson", "github.com/goccy/go-yaml"},
 	"config":             {"github.com/goccy/go-yaml"},

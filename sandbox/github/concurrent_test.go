@@ -2,11 +2,13 @@ package github_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	gogithub "github.com/google/go-github/v62/github"
 	"golang.org/x/sync/errgroup"
 
+	"sam/sandbox/github"
 	"sam/sandbox/github/contract"
 )
 
@@ -21,6 +23,48 @@ func TestTheContractIsReallyChecked(t *testing.T) {
 	w.check(err)
 	if d.Checked() < before+2 { // the token and the repository
 		t.Errorf("checked %d exchanges, then %d", before, d.Checked())
+	}
+}
+
+func TestWhatIsReadWhileItsRepositoryIsTransferredIsFoundOrNot(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.hub.CreateOrganization("guild", "octo")
+	w.check(err)
+	r := must(w.hub.CreateRepository(github.RepositorySpec{Owner: "octo", Name: "nomad", Files: map[string][]byte{"a": []byte("a\n")}}))
+	auth := "Authorization: token " + must(w.hub.CreatePersonalToken("octo"))
+	stop := make(chan struct{})
+	var moving errgroup.Group
+	moving.Go(func() error {
+		for from, to := "octo", "guild"; ; from, to = to, from {
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+			if _, err := w.hub.TransferRepository("octo", from, "nomad", to); err != nil {
+				return err
+			}
+			if _, err := w.hub.RenameRepository("octo", to, "nomad", "nomad2"); err != nil {
+				return err
+			}
+			if _, err := w.hub.RenameRepository("octo", to, "nomad2", "nomad"); err != nil {
+				return err
+			}
+		}
+	})
+	seen := map[int]int{}
+	for range 8 {
+		for _, path := range []string{"/compare/octo:main...octo:main", "/commits/main", "/contents/a", "/git/ref/heads/main", "/branches/main"} {
+			seen[w.ask(http.MethodGet, fmt.Sprintf("%s/api/v3/repositories/%d%s", w.loose, r.ID, path), "", auth).status]++
+		}
+	}
+	close(stop)
+	w.check(moving.Wait())
+	delete(seen, http.StatusOK)
+	delete(seen, http.StatusMovedPermanently)
+	delete(seen, http.StatusNotFound) // whose the branch is may have changed
+	if len(seen) > 0 {
+		t.Errorf("answered with %v", seen)
 	}
 }
 

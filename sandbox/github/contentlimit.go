@@ -69,6 +69,6 @@ func (s *Server) create(c *call, rt route) *Error {
 		return nil
 	}
 	s.contents[id] = recent
-	s.dice.countLimited()
+	s.limited.Add(1)
 	return s.secondary(block{until: free, status: http.StatusForbidden, told: true, content: true})
 }

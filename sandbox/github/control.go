@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"sam/sandbox/dice"
 )
 
 // controlPath is where what no GitHub has is found: no account can be called so.
@@ -97,7 +99,7 @@ func readControl(r *http.Request, into any) error {
 	if err != nil {
 		return refuse(http.StatusRequestEntityTooLarge, "the body could not be read: "+err.Error())
 	}
-	if err := decodeStrictly(body, into); err != nil {
+	if err := dice.Decode(body, into); err != nil {
 		return refuse(http.StatusUnprocessableEntity, "the body is not as it should be: "+err.Error())
 	}
 	return nil
@@ -121,6 +123,9 @@ func (s *Server) controlLimits(r *http.Request) (any, error) {
 	}
 	if err := readControl(r, &ask); err != nil {
 		return nil, err
+	}
+	if ask.RequestsPerHour != nil && *ask.RequestsPerHour < 0 {
+		return nil, refuse(http.StatusUnprocessableEntity, fmt.Sprintf("requests_per_hour %d must not be negative: 0 refuses all", *ask.RequestsPerHour))
 	}
 	if ask.Content != nil {
 		s.SetContentLimits(*ask.Content)

@@ -57,6 +57,7 @@ func TestTheControlPathRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}{
 		"a kind of fault":   {"PUT", "faults", `{"rules":[{"kind":"slow","next":1}]}`, "application/json", 422, `kind "slow" is none of late`},
 		"a field":           {"PUT", "faults", `{"seeds":1}`, "application/json", 422, `unknown field`},
+		"a limit below 0":   {"PUT", "limits", `{"requests_per_hour":-1}`, "application/json", 422, "must not be negative"},
 		"no JSON":           {"PUT", "faults", `late=1`, "application/json", 422, "not as it should be"},
 		"a form":            {"POST", "tokens", `login=octo`, "application/x-www-form-urlencoded", 415, "application/json"},
 		"a person":          {"POST", "tokens", `{"login":"nobody"}`, "application/json", 404, "Not Found"},

@@ -102,8 +102,7 @@ func (s *Server) allInstallations() []object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []object{}
-	for _, id := range slices.Sorted(maps.Keys(s.installations)) {
-		in := s.installations[id]
+	for _, in := range s.allInstalled() {
 		o := s.snapshotInstallation(in).object()
 		o["suspended"] = !in.suspended.IsZero()
 		list = append(list, o)

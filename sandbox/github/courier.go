@@ -139,7 +139,7 @@ func (c *courier) post(p parcel) {
 	// it, not on how fast that was delivered.
 	if p.event != "ping" {
 		o := occasion{at: onDelivery, event: p.event, action: p.action}
-		if rule, strikes := c.server.dice.roll(o, func(Rule) bool { return true }); strikes {
+		if rule, strikes := c.server.roll(o, func(Rule) bool { return true }); strikes {
 			p.struck = &rule
 		}
 	}

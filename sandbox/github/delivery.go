@@ -65,11 +65,11 @@ func (c *courier) send(ctx context.Context, p parcel) *delivered {
 	}
 	switch p.fault {
 	case Unreachable:
-		s.dice.hit(p.fault)
+		s.dice.Hit(p.fault)
 		d.code, d.status = http.StatusBadGateway, "failed to connect to host"
 		return d
 	case Failed:
-		s.dice.hit(p.fault)
+		s.dice.Hit(p.fault)
 		d.failed(http.StatusInternalServerError)
 		return d
 	}
@@ -81,7 +81,7 @@ func (c *courier) send(ctx context.Context, p parcel) *delivered {
 	case err == nil:
 		d.taken(code, header, body)
 		if d.code < 300 && (p.fault == FailedTaken || p.fault == TimedOut) {
-			s.dice.hit(p.fault)
+			s.dice.Hit(p.fault)
 			d.belie()
 		} else {
 			d.fault = ""

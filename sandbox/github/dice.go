@@ -1,37 +1,15 @@
 package github
 
 import (
-	"math/rand/v2"
 	"strings"
-	"sync"
+
+	"sam/sandbox/dice"
 )
 
-// dice decides where faults strike, and counts. Its lock is the innermost: it is
-// taken with Server.mu or a courier's held, and takes no other.
-type dice struct {
-	mu      sync.Mutex
-	seed    uint64
-	rules   []*loadedRule
-	hits    map[FaultKind]int
-	limited int
-	tooSoon int
-}
-
-// loadedRule draws from a sequence of its own, so that what one rule decides does
-// not depend on what matches another.
-type loadedRule struct {
-	Rule
-	random          *rand.Rand
-	matched, struck int
-}
-
-// FaultReport says what was asked for and what has come of it.
+// FaultReport says what was asked for and what has come of it. A fault that was
+// chosen may still miss: nothing overtook the delivery, or the app was down.
 type FaultReport struct {
-	Seed  uint64       `json:"seed"`
-	Rules []RuleReport `json:"rules"`
-	// Hits counts, since the server began, the faults that had their effect. Every
-	// kind of a rule is there, if with 0.
-	Hits map[FaultKind]int `json:"hits"`
+	dice.Report[FaultKind, Rule]
 	// ContentLimited counts the calls refused because an installation has created
 	// too much, by GitHub's own limits.
 	ContentLimited int `json:"content_limited"`
@@ -40,44 +18,19 @@ type FaultReport struct {
 	TooSoon int `json:"too_soon"`
 }
 
-// RuleReport is a rule with how many occasions matched it, and how many of them
-// it chose. A chosen one may still miss: nothing overtook it, or the app was down.
-type RuleReport struct {
-	Rule    Rule `json:"rule"`
-	Matched int  `json:"matched"`
-	Struck  int  `json:"struck"`
-}
-
 // SetFaults replaces all rules, from the next delivery, call and request of git
 // on. Counts of hits go on. Without rules nothing goes wrong any more.
 func (s *Server) SetFaults(f Faults) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
-	d := &s.dice
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.seed, d.rules = f.Seed, nil
-	for i, r := range f.Rules {
-		d.rules = append(d.rules, &loadedRule{Rule: r, random: rand.New(rand.NewPCG(f.Seed, uint64(i)))}) //nolint:gosec // a repeatable sequence is the point
-	}
+	s.dice.Load(f.Seed, f.Rules)
 	return nil
 }
 
 // Faults reports the rules and the counts.
 func (s *Server) Faults() FaultReport {
-	d := &s.dice
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	report := FaultReport{Seed: d.seed, Rules: []RuleReport{}, Hits: map[FaultKind]int{}, ContentLimited: d.limited, TooSoon: d.tooSoon}
-	for _, r := range d.rules {
-		report.Rules = append(report.Rules, RuleReport{r.Rule, r.matched, r.struck})
-		report.Hits[r.Kind] = 0
-	}
-	for kind, n := range d.hits {
-		report.Hits[kind] = n
-	}
-	return report
+	return FaultReport{Report: s.dice.Report(), ContentLimited: int(s.limited.Load()), TooSoon: int(s.tooSoon.Load())}
 }
 
 // occasion is something that a fault may strike: a delivery has an event, a
@@ -88,46 +41,10 @@ type occasion struct {
 	event, action string
 }
 
-// roll returns the rule that strikes an occasion; fits says for which kinds it is
-// one. Every rule that matches draws, whether or not an earlier one strikes.
-func (d *dice) roll(o occasion, fits func(Rule) bool) (rule Rule, strikes bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, r := range d.rules {
-		if r.Kind.at()&o.at == 0 || (r.Next > 0 && r.struck >= r.Next) || !r.matches(o) || !fits(r.Rule) {
-			continue
-		}
-		r.matched++
-		lucky := r.Probability > 0 && r.random.Float64() >= r.Probability
-		if lucky || r.matched <= r.Skip || strikes {
-			continue
-		}
-		r.struck++
-		rule, strikes = r.Rule, true
-	}
-	return rule, strikes
-}
-
-// hit counts a fault that has had its effect.
-func (d *dice) hit(kind FaultKind) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.hits == nil {
-		d.hits = map[FaultKind]int{}
-	}
-	d.hits[kind]++
-}
-
-func (d *dice) countTooSoon() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.tooSoon++
-}
-
-func (d *dice) countLimited() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.limited++
+// roll returns the rule that strikes an occasion; fits says for which of those that
+// match it is one. It may be called with Server.mu or a courier's held.
+func (s *Server) roll(o occasion, fits func(Rule) bool) (rule Rule, strikes bool) {
+	return s.dice.Roll(func(r Rule) bool { return r.Kind.at()&o.at != 0 && r.matches(o) && fits(r) })
 }
 
 func (r Rule) matches(o occasion) bool {

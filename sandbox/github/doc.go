@@ -20,9 +20,10 @@
 //   - git*.go: git's own programs. smart*.go, pktline.go: git over HTTP. lfs.go: Git LFS.
 //   - events.go, pushevent.go, courier.go, delivery.go, deliveries.go: webhooks and
 //     their log.
-//   - faults.go says what can go wrong, faultspec.go how that is written, dice.go
-//     decides; faultcalls.go, faultdeliveries.go and faultgit.go do it. rate.go and
-//     contentlimit.go are the limits that GitHub has without any fault.
+//   - faults.go says what can go wrong, faultspec.go how that is written, dice.go what
+//     a rule matches, and package dice draws; faultcalls.go, faultdeliveries.go and
+//     faultgit.go do it. rate.go and contentlimit.go are the limits that GitHub has
+//     without any fault.
 //   - history.go is all that ever was, for checkers; control*.go is the one HTTP
 //     path that is not GitHub's.
 //   - pages*.go: the web.

@@ -1,13 +1,15 @@
 package github
 
 import (
+	"maps"
 	"slices"
 )
 
 // emit tells every app that is installed on a repository and has asked for the
 // event. With mu held; the payload is a snapshot of now.
 func (s *Server) emit(r *repository, event, action string, by actor, payload object) {
-	for _, a := range s.apps {
+	for _, id := range slices.Sorted(maps.Keys(s.apps)) { // in order, for each draws what befalls its delivery
+		a := s.apps[id]
 		in := s.installedOn(a, r.owner)
 		if in == nil || !in.suspended.IsZero() || !in.has(r) || !slices.Contains(in.events, event) {
 			continue

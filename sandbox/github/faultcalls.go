@@ -31,15 +31,15 @@ func (s *Server) strike(c *call, rt route) (refusal *Error, lost bool) {
 	purse, _ := c.id.purse(c.r)
 	if b, blocked := s.blocks[purse]; blocked && s.now().Before(b.until) {
 		if !b.content || rt.creates() {
-			s.dice.countTooSoon()
+			s.tooSoon.Add(1)
 			return s.secondary(b), false
 		}
 	}
 	if current, _ := s.rateOf(c.id, c.r); current.status != 0 {
-		s.dice.countTooSoon()
+		s.tooSoon.Add(1)
 		return nil, false // spend refuses it
 	}
-	rule, strikes := s.dice.roll(c.occasion(), func(r Rule) bool {
+	rule, strikes := s.roll(c.occasion(), func(r Rule) bool {
 		switch r.Kind {
 		case NotFoundYet: // has its own moment, when the subject is known
 			return false
@@ -80,7 +80,7 @@ func (s *Server) strike(c *call, rt route) (refusal *Error, lost bool) {
 		s.blocks[purse] = b
 		refusal = s.secondary(b)
 	}
-	s.dice.hit(rule.Kind)
+	s.dice.Hit(rule.Kind)
 	return refusal, false
 }
 
@@ -115,7 +115,7 @@ func (s *Server) notFoundYet(c *call) *Error {
 		return nil
 	}
 	if _, decided := s.unseen[key]; !decided {
-		rule, strikes := s.dice.roll(c.occasion(), func(r Rule) bool {
+		rule, strikes := s.roll(c.occasion(), func(r Rule) bool {
 			return r.Kind == NotFoundYet && (r.Method != "" || c.r.Method == http.MethodGet)
 		})
 		switch {
@@ -129,7 +129,7 @@ func (s *Server) notFoundYet(c *call) *Error {
 		return nil
 	}
 	s.unseen[key]--
-	s.dice.hit(NotFoundYet)
+	s.dice.Hit(NotFoundYet)
 	return notFound()
 }
 
@@ -169,7 +169,7 @@ func settledIn[T any](c *call, list []T, made func(T) time.Time) []T {
 	}
 	left := slices.DeleteFunc(slices.Clone(list), func(one T) bool { return c.s.now().Sub(made(one)) <= fresh })
 	if len(left) < len(list) {
-		c.s.dice.hit(StaleList)
+		c.s.dice.Hit(StaleList)
 	}
 	return left
 }

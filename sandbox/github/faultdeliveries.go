@@ -14,7 +14,7 @@ func (c *courier) befall(ctx context.Context, p *parcel) (gone bool) {
 	p.struck = nil
 	switch rule.Kind {
 	case Late:
-		dice.hit(Late)
+		dice.Hit(Late)
 		c.after(ctx, rule.lasts(), func() { c.back(*p) })
 		return true
 	case Reordered:
@@ -24,7 +24,7 @@ func (c *courier) befall(ctx context.Context, p *parcel) (gone bool) {
 		c.after(ctx, rule.lasts(), func() { c.release(p.seq) })
 		return true
 	case Duplicate, Twin:
-		dice.hit(rule.Kind)
+		dice.Hit(rule.Kind)
 		again := *p
 		if rule.Kind == Twin {
 			again.guid, again.twinOf = newGUID(), p.guid
@@ -89,7 +89,7 @@ func (c *courier) overtaken(by int64) {
 	c.held = still
 	c.mu.Unlock()
 	for range free {
-		c.server.dice.hit(Reordered)
+		c.server.dice.Hit(Reordered)
 	}
 	if len(free) > 0 {
 		c.back(free...)

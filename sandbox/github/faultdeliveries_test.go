@@ -34,7 +34,7 @@ func (e *ear) titles() []string {
 func TestADeliveryComesLate(t *testing.T) {
 	w := newWorld(t)
 	e := w.listen(w.app)
-	w.befall(github.Rule{Kind: github.Late, Next: 1, For: 50 * time.Millisecond})
+	w.befall(github.Rule{Kind: github.Late, Next: 1, For: 2 * time.Second})
 	w.issue("first")
 	w.issue("second")
 	if got := e.titles(); !slices.Equal(got, []string{"second", "first"}) {
@@ -149,6 +149,39 @@ func TestWhatTheAppRefusedIsNotSaidToBeTaken(t *testing.T) {
 		t.Errorf("logged %+v", d)
 	}
 	w.expectHits(map[github.FaultKind]int{github.TimedOut: 0})
+}
+
+func TestOfSeveralAppsTheSameOneIsStruckEachTime(t *testing.T) {
+	w := newWorld(t)
+	apps := []int64{w.app.ID}
+	for _, name := range []string{"Second App", "Third App"} {
+		a := w.newApp(name, map[string]string{"issues": "write"}, "issues")
+		_, err := w.hub.Install(a.ID, "octo")
+		w.check(err)
+		apps = append(apps, a.ID)
+	}
+	for _, id := range apps {
+		w.check(w.hub.SetWebhook(id, w.loose+"/nobody"))
+	}
+	const rounds = 6
+	for range rounds {
+		w.befall(github.Rule{Kind: github.Failed, Next: 1})
+		must(w.hub.CreateIssue("robin", "octo", "hello", "x", ""))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.check(w.hub.Settle(ctx))
+	struck := map[int64]int{}
+	for _, d := range w.hub.History().Deliveries {
+		for _, a := range d.Attempts {
+			if a.Fault == github.Failed {
+				struck[d.AppID]++
+			}
+		}
+	}
+	if struck[apps[0]] != rounds || len(struck) != 1 {
+		t.Errorf("struck by app: %v; want the oldest, %d, %d times", struck, apps[0], rounds)
+	}
 }
 
 func TestAGreetingIsSparedFaults(t *testing.T) {

@@ -11,13 +11,13 @@ func (s *Server) gitFault(w http.ResponseWriter, method, path string) bool {
 	if !strings.HasSuffix(path, "/info/refs") {
 		return false
 	}
-	rule, strikes := s.dice.roll(occasion{at: onGit, method: method, path: path}, func(r Rule) bool {
+	rule, strikes := s.roll(occasion{at: onGit, method: method, path: path}, func(r Rule) bool {
 		return r.Kind == Git502 || r.Kind == Git503
 	})
 	if !strikes {
 		return false
 	}
-	s.dice.hit(rule.Kind)
+	s.dice.Hit(rule.Kind)
 	if rule.Kind == Git502 {
 		gitRefusal(w, http.StatusBadGateway, "Bad Gateway")
 	} else {
@@ -29,9 +29,9 @@ func (s *Server) gitFault(w http.ResponseWriter, method, path string) bool {
 // loseAnswer closes the connection in place of the answer to a push that was
 // taken. Then it does not return.
 func (s *Server) loseAnswer(method, path string) {
-	_, strikes := s.dice.roll(occasion{at: onGit, method: method, path: path}, func(r Rule) bool { return r.Kind == PushAnswerLost })
+	_, strikes := s.roll(occasion{at: onGit, method: method, path: path}, func(r Rule) bool { return r.Kind == PushAnswerLost })
 	if strikes {
-		s.dice.hit(PushAnswerLost)
+		s.dice.Hit(PushAnswerLost)
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -41,11 +41,11 @@ func (s *Server) forgetEarly(id identity, r *http.Request) *Error {
 	if id.inst == nil {
 		return nil
 	}
-	_, strikes := s.dice.roll(occasion{at: onGit, method: r.Method, path: r.URL.Path}, func(r Rule) bool { return r.Kind == TokenForgotten })
+	_, strikes := s.roll(occasion{at: onGit, method: r.Method, path: r.URL.Path}, func(r Rule) bool { return r.Kind == TokenForgotten })
 	if !strikes {
 		return nil
 	}
 	s.forget(id.token)
-	s.dice.hit(TokenForgotten)
+	s.dice.Hit(TokenForgotten)
 	return refuse(http.StatusUnauthorized, "Invalid username or token. Password authentication is not supported for Git operations.")
 }

@@ -1,12 +1,14 @@
 package github
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"sam/sandbox/dice"
 )
 
 // FaultKind names one way in which GitHub is known to fail.
@@ -170,27 +172,35 @@ func (r Rule) lasts() time.Duration {
 	return r.Kind.lasts()
 }
 
-// check refuses rules that could never strike, or mean something else than they
+// Fault is the kind that strikes.
+func (r Rule) Fault() FaultKind { return r.Kind }
+
+// Odds are how often it strikes.
+func (r Rule) Odds() dice.Odds {
+	return dice.Odds{Probability: r.Probability, Next: r.Next, Skip: r.Skip}
+}
+
+// Check refuses rules that could never strike, or mean something else than they
 // say.
-func (r Rule) check() error {
+func (r Rule) Check() error {
 	at := r.Kind.at()
+	if at == 0 {
+		return fmt.Errorf("kind %q is none of %s", r.Kind, dice.Names(FaultKinds()))
+	}
+	if err := r.Odds().Check(); err != nil {
+		return err
+	}
 	switch {
-	case at == 0:
-		return fmt.Errorf("kind %q is none of %s", r.Kind, joined(FaultKinds()))
-	case math.IsNaN(r.Probability) || r.Probability < 0 || r.Probability > 1:
-		return fmt.Errorf("probability %v is not from 0 to 1", r.Probability)
-	case r.Next < 0 || r.Skip < 0 || r.Times < 0 || r.For < 0:
-		return fmt.Errorf("next %d, skip %d, times %d and for %s must not be negative", r.Next, r.Skip, r.Times, r.For)
-	case r.Probability == 0 && r.Next == 0:
-		return fmt.Errorf("it never strikes: give it a probability, or next")
+	case r.Times < 0 || r.For < 0:
+		return fmt.Errorf("times %d and for %s must not be negative", r.Times, r.For)
 	case r.Times > 0 && r.Kind != NotFoundYet:
 		return fmt.Errorf("times is for %s only", NotFoundYet)
 	case r.For > 0 && r.Kind.lasts() == 0:
-		return fmt.Errorf("for means nothing here: it does not last")
+		return errors.New("for means nothing here: it does not last")
 	case at == onDelivery && (r.Method != "" || r.Path != ""):
-		return fmt.Errorf("a delivery has an event, no method and no path")
+		return errors.New("a delivery has an event, no method and no path")
 	case at != onDelivery && r.Event != "":
-		return fmt.Errorf("a request has a method and a path, no event")
+		return errors.New("a request has a method and a path, no event")
 	case r.Method != strings.ToUpper(r.Method):
 		return fmt.Errorf("method %q is not in capitals", r.Method)
 	case r.Kind == BadGatewayAfter && r.Method != "" && !writes(r.Method):
@@ -202,22 +212,7 @@ func (r Rule) check() error {
 }
 
 // Check says which rule cannot be meant, and why.
-func (f Faults) Check() error {
-	for i, r := range f.Rules {
-		if err := r.check(); err != nil {
-			return fmt.Errorf("rule %d (%s): %w", i+1, r.Kind, err)
-		}
-	}
-	return nil
-}
-
-func joined(kinds []FaultKind) string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = string(k)
-	}
-	return strings.Join(names, ", ")
-}
+func (f Faults) Check() error { return dice.Check(f.Rules) }
 
 // writes says whether a method changes anything.
 func writes(method string) bool {

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -169,16 +170,15 @@ func (s *Server) installedOn(a *app, on *account) *installation {
 	return nil
 }
 
-// installationsOf is called with mu held.
+// installationsOf lists an app's, oldest first. With mu held.
 func (s *Server) installationsOf(a *app) []*installation {
-	var list []*installation
-	for _, in := range s.installations {
-		if in.app == a {
-			list = append(list, in)
-		}
-	}
-	slices.SortFunc(list, func(a, b *installation) int { return int(a.id - b.id) })
-	return list
+	return slices.DeleteFunc(s.allInstalled(), func(in *installation) bool { return in.app != a })
+}
+
+// allInstalled lists the installations of all apps, oldest first, so that what is
+// told to several of them is told in an order that is always the same. With mu held.
+func (s *Server) allInstalled() []*installation {
+	return slices.SortedFunc(maps.Values(s.installations), func(a, b *installation) int { return cmp.Compare(a.id, b.id) })
 }
 
 // covered returns an installation's repositories by id. With mu held.

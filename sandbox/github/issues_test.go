@@ -186,6 +186,25 @@ func TestLabelsComeAndGoAndAreMadeWhenNew(t *testing.T) {
 	}
 }
 
+func TestALabelThatIsRefusedChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	ctx, robin := t.Context(), w.asUser("robin")
+	if _, res, err := robin.Issues.Create(ctx, "octo", "hello", &gogithub.IssueRequest{Title: ptr("x"), Labels: &[]string{"bug", " "}}); err == nil || res.StatusCode != 422 {
+		t.Errorf("opened with a label of blanks: %v", err)
+	}
+	if list, err := w.hub.Issues("octo", "hello"); err != nil || len(list) != 0 {
+		t.Errorf("there are %d issues, %v", len(list), err)
+	}
+	is := must(w.hub.CreateIssue("robin", "octo", "hello", "x", ""))
+	w.check(w.hub.AddLabel("robin", "octo", "hello", is.Number, "bug"))
+	if _, res, err := robin.Issues.ReplaceLabelsForIssue(ctx, "octo", "hello", is.Number, []string{strings.Repeat("long", 13)}); err == nil || res.StatusCode != 422 {
+		t.Errorf("a label of 52 characters: %v", err)
+	}
+	if got := must(w.hub.Issue("octo", "hello", is.Number)); len(got.Labels) != 1 || got.Labels[0].Name != "bug" {
+		t.Errorf("its labels are %v", got.Labels)
+	}
+}
+
 func TestTheCollaboratorPermissionIsWhatGitHubSays(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.hub.CreateUser("tria")
@@ -226,7 +245,7 @@ func TestAuthorAssociationIsPublicKnowledgeOnly(t *testing.T) {
 	w.repository(github.RepositorySpec{Owner: "guild", Name: "tools", Files: map[string][]byte{"a": []byte("a")}})
 	for _, tc := range []struct{ owner, repo, login, want string }{
 		{"octo", "hello", "octo", "OWNER"}, {"octo", "hello", "robin", "COLLABORATOR"}, {"octo", "hello", "stranger", "NONE"},
-		{"guild", "tools", "robin", "MEMBER"}, {"guild", "tools", "octo", "MEMBER"}, {"guild", "tools", "stranger", "NONE"},
+		{"guild", "tools", "robin", "NONE"}, {"guild", "tools", "octo", "CONTRIBUTOR"}, {"guild", "tools", "stranger", "NONE"},
 	} {
 		is, _, err := w.asUser(tc.login).Issues.Create(t.Context(), tc.owner, tc.repo, &gogithub.IssueRequest{Title: ptr("x")})
 		w.check(err)

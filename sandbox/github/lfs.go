@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,6 +61,7 @@ func (s *Server) serveLFSBatch(w http.ResponseWriter, r *http.Request) {
 		lfsAnswer(w, refusal.Status, object{"message": refusal.Message, "documentation_url": "https://git-lfs.com"})
 		return
 	}
+	s.forgetLeases()
 	answers := make([]object, 0, len(ask.Objects))
 	for _, o := range ask.Objects {
 		answers = append(answers, s.lfsObject(repo, ask.Operation, o))
@@ -101,16 +103,19 @@ func (s *Server) lfsAction(repo *repository, operation string, o lfsObject) obje
 	secret := randomText(40)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for old, lease := range s.leases {
-		if !s.now().Before(lease.expires) {
-			delete(s.leases, old)
-		}
-	}
 	s.leases[secret] = lfsLease{repo: repo.id, oid: o.OID, size: o.Size, operation: operation, expires: s.now().Add(leaseAge)}
 	return object{
 		"href": s.url + lfsPath + operation + "/" + o.OID, "header": object{"Authorization": "RemoteAuth " + secret},
 		"expires_at": stamp(s.moment().Add(leaseAge)), "expires_in": int(leaseAge.Seconds()),
 	}
+}
+
+// forgetLeases drops the rights that are over.
+func (s *Server) forgetLeases() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	maps.DeleteFunc(s.leases, func(_ string, one lfsLease) bool { return !now.Before(one.expires) })
 }
 
 // lease finds the right to a transfer; not found is told to who has none.

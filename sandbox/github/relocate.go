@@ -73,7 +73,8 @@ func (s *Server) transfer(by actor, r *repository, newOwner, name string) error 
 		return err
 	}
 	var lost []*installation
-	for _, in := range s.installations {
+	all := s.allInstalled()
+	for _, in := range all {
 		if in.has(r) {
 			lost = append(lost, in)
 			delete(in.repos, r.id)
@@ -84,7 +85,7 @@ func (s *Server) transfer(by actor, r *repository, newOwner, name string) error 
 		in.updated = s.moment()
 		s.announceRepositories("removed", in, []*repository{r})
 	}
-	for _, in := range s.installations {
+	for _, in := range all {
 		if in.has(r) {
 			in.updated = s.moment()
 			s.announceRepositories("added", in, []*repository{r})

@@ -57,7 +57,7 @@ func (s *Server) CreateRepository(spec RepositorySpec) (Repository, error) {
 	}
 	s.repositories[r.id] = r
 	s.lodge(r)
-	for _, in := range s.installations {
+	for _, in := range s.allInstalled() {
 		if in.all && in.has(r) {
 			s.announceRepositories("added", in, []*repository{r})
 		}
@@ -184,13 +184,12 @@ func (r *repository) roleOf(a *account) string {
 }
 
 // association is what GitHub calls author_association: public knowledge, no
-// permission. With mu held.
+// permission. Nobody's membership is public here, which is how GitHub begins; so a
+// member is at best a contributor. With mu held.
 func (r *repository) association(a *account) string {
 	switch {
 	case r.owner == a:
 		return "OWNER"
-	case r.owner.members[a.id] != nil:
-		return "MEMBER"
 	case r.collaborators[a.id] != "":
 		return "COLLABORATOR"
 	case r.contributors[a.id]:

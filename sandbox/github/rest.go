@@ -30,6 +30,7 @@ type call struct {
 	header http.Header // of the answer
 	body   []byte
 	stale  bool // the list is asked of a replica that lags
+	counts bool // against the caller's hourly requests
 }
 
 // by is who acts by this call.
@@ -180,7 +181,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	s.mu.Lock()
 	id, refusal := s.identify(r)
 	counts := refusal == nil && !rt.uncounted
-	c.id = id
+	c.id, c.counts = id, counts
 	lost := false
 	if counts {
 		refusal, lost = s.strike(c, rt)
@@ -210,7 +211,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	}
 	s.mu.Unlock()
 	if lost && err == nil {
-		s.dice.hit(BadGatewayAfter)
+		s.dice.Hit(BadGatewayAfter)
 		err = badGateway()
 	}
 	s.write(c, out, err)
@@ -253,7 +254,7 @@ func (s *Server) write(c *call, out reply, err error) {
 		}
 	}
 	s.mu.Lock()
-	if out.status == http.StatusNotModified {
+	if out.status == http.StatusNotModified && c.counts {
 		s.refund(c.id, c.r)
 	}
 	if refusal == nil || refusal.Status != http.StatusUnauthorized {

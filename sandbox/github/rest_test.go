@@ -33,6 +33,19 @@ func TestAnUnchangedAnswerIs304AndDoesNotCount(t *testing.T) {
 	}
 }
 
+func TestWhatDoesNotCountIsNotGivenBackEither(t *testing.T) {
+	w := newWorld(t)
+	auth := "Authorization: token " + w.token(nil)
+	for range 3 {
+		w.ask(http.MethodGet, w.api("/repos/octo/hello"), "", auth)
+	}
+	first := w.ask(http.MethodGet, w.api("/rate_limit"), "", auth)
+	again := w.ask(http.MethodGet, w.api("/rate_limit"), "", auth, "If-None-Match: "+first.header.Get("ETag"))
+	if again.status != 304 || first.header.Get("X-RateLimit-Used") != "3" || again.header.Get("X-RateLimit-Used") != "3" {
+		t.Errorf("%d: used %s, then %s", again.status, first.header.Get("X-RateLimit-Used"), again.header.Get("X-RateLimit-Used"))
+	}
+}
+
 func TestTheRateLimitIsPerInstallationAndHour(t *testing.T) {
 	w := newWorld(t)
 	w.hub.SetRateLimit(3)

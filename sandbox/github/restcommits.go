@@ -62,9 +62,12 @@ func restCompare(c *call) (reply, error) {
 	if !both {
 		return reply{}, notFound()
 	}
+	c.s.mu.Lock()
+	own := c.repo.owner.login
+	c.s.mu.Unlock()
 	end := func(name string) (string, error) {
 		if owner, branch, qualified := strings.Cut(name, ":"); qualified {
-			if fold(owner) != fold(c.repo.owner.login) {
+			if fold(owner) != fold(own) {
 				return "", notFound()
 			}
 			name = branch

@@ -249,6 +249,9 @@ func (c *call) labelNames() ([]string, error) {
 
 // setLabels makes a thread have just these labels. With mu held.
 func (s *Server) setLabels(by actor, th *thread, names []string) error {
+	if err := checkLabels(names); err != nil {
+		return err // before any is taken off
+	}
 	for _, l := range slices.Clone(th.labels) {
 		if !slices.ContainsFunc(names, func(name string) bool { return fold(name) == fold(l.name) }) {
 			if err := s.removeLabel(by, th, l.name); err != nil {

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"sam/sandbox/dice"
 )
 
 // Options says how a Server runs. The zero value works.
@@ -52,8 +55,10 @@ type Server struct {
 	ownDir  bool
 	backend string // the git-http-backend program
 	client  *http.Client
-	keep    time.Duration // how long the log of deliveries goes back
-	dice    dice
+	keep    time.Duration              // how long the log of deliveries goes back
+	dice    dice.Dice[FaultKind, Rule] // its lock is the innermost: it may be taken with mu or a courier's held
+	limited atomic.Int64               // see FaultReport.ContentLimited
+	tooSoon atomic.Int64
 
 	mu            sync.Mutex
 	closed        bool

@@ -66,7 +66,7 @@ func writeGitHooks(dir string) error {
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, asked string, repo *repository, by actor, rights gitRights) {
 	answer, taken, err := s.push(r, repo, by, rights)
 	if err != nil {
-		s.log.Error().Err(err).Str("repository", repo.name).Msg("push not taken")
+		s.log.Error().Err(err).Int64("repository", repo.id).Msg("push not taken")
 		gitRefusal(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // The internal state. All of it is guarded by Server.mu, apart from fields that
-// never change after creation (ids, names, directories, keys).
+// never change after creation (ids, logins, directories, keys; a repository's name
+// and owner do change).
 
 type account struct {
 	id      int64

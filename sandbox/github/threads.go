@@ -29,6 +29,15 @@ func checkTitle(resource, title string) error {
 	return nil
 }
 
+func checkLabels(names []string) error {
+	for _, name := range names {
+		if strings.TrimSpace(name) == "" || utf8.RuneCountInString(name) > 50 {
+			return invalid(FieldError{Resource: "Label", Field: "name", Code: "invalid"})
+		}
+	}
+	return nil
+}
+
 func (th *thread) resource() string {
 	if th.pull != nil {
 		return "PullRequest"
@@ -64,6 +73,9 @@ func (s *Server) openIssue(by actor, r *repository, title, body string, labels [
 		return nil, err
 	}
 	if err := checkBody("Issue", body); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(labels); err != nil {
 		return nil, err
 	}
 	th := s.newThread(by, r, title, body)
@@ -162,10 +174,8 @@ func (s *Server) attach(th *thread, names []string) []*label {
 
 // addLabels is called with mu held.
 func (s *Server) addLabels(by actor, th *thread, names []string) error {
-	for _, name := range names {
-		if strings.TrimSpace(name) == "" || utf8.RuneCountInString(name) > 50 {
-			return invalid(FieldError{Resource: "Label", Field: "name", Code: "invalid"})
-		}
+	if err := checkLabels(names); err != nil {
+		return err
 	}
 	for _, l := range s.attach(th, names) {
 		th.updated = s.moment()

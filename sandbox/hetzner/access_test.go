@@ -77,6 +77,18 @@ func TestWhatIsNoCallIsRefused(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsTooLongIsRefusedAndNotTakenForNone(t *testing.T) {
+	w := begin(t, hetzner.Options{})
+	sv := w.create(t, order("on"))
+	status, answer := w.raw(t, "POST", "/v1/servers/"+idOf(sv.ID)+"/actions/poweroff", secret, `{"x":"`+strings.Repeat("x", 1<<20)+`"}`)
+	if status != 400 || !strings.Contains(answer, `"code":"json_error"`) {
+		t.Errorf("%d %s", status, answer)
+	}
+	if got := w.server(t, sv.ID); got.Status != hcloud.ServerStatusRunning {
+		t.Errorf("it was obeyed: the server is %s", got.Status)
+	}
+}
+
 func TestTheRateLimitEmptiesAndRefillsEvenly(t *testing.T) {
 	clock := newClock()
 	w := begin(t, hetzner.Options{Now: clock.now, Limits: hetzner.Limits{RequestsPerHour: 3}})

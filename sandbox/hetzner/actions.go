@@ -34,8 +34,8 @@ func (s *Server) begin(
 ) *action {
 	a := &action{id: s.nextID(), project: p, command: command, started: at, resources: on}
 	s.actions[a.id] = a
-	if rule, strikes := s.dice.roll(occasion{at: onAction, path: "/" + command}); strikes {
-		s.dice.hit(rule.Kind)
+	if rule, strikes := s.roll(occasion{at: onAction, path: "/" + command}, anyRule); strikes {
+		s.dice.Hit(rule.Kind)
 		if a.doomed = rule.Kind == ActionFailed; !a.doomed {
 			takes += rule.lasts()
 		}
@@ -44,7 +44,9 @@ func (s *Server) begin(
 	var end func(at time.Time)
 	end = func(at time.Time) {
 		if a.hold != nil && a.hold() {
-			s.later(at.Add(20*time.Millisecond), end)
+			// From now, not from when it was due: a clock that has jumped would have it asked
+			// again for every moment in between.
+			s.later(s.now().Add(20*time.Millisecond), end)
 			return
 		}
 		a.finished, a.failed = at, a.doomed

@@ -1,6 +1,7 @@
 package hetzner
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -58,6 +59,22 @@ type SystemImage struct {
 func (t Type) offer(location string) *Offer {
 	if at := slices.IndexFunc(t.Offers, func(o Offer) bool { return o.Location == location }); at >= 0 {
 		return &t.Offers[at]
+	}
+	return nil
+}
+
+// check refuses a catalogue that could not be shown: a type is offered somewhere,
+// and where it is offered there is a location.
+func (c Catalogue) check() error {
+	for _, t := range c.Types {
+		if len(t.Offers) == 0 {
+			return fmt.Errorf("server type %q of the catalogue is offered nowhere: give it an offer", t.Name)
+		}
+		for _, o := range t.Offers {
+			if !slices.ContainsFunc(c.Locations, func(l schema.Location) bool { return l.Name == o.Location }) {
+				return fmt.Errorf("server type %q of the catalogue is offered in %q, which is none of its locations", t.Name, o.Location)
+			}
+		}
 	}
 	return nil
 }

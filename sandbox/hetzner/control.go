@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"sam/sandbox/dice"
 )
 
 // controlPath is where what Hetzner has not is found.
@@ -108,7 +110,7 @@ func controlled[T any](do func(T) error) func(*http.Request) (any, error) {
 		if err != nil {
 			return nil, refuse(http.StatusRequestEntityTooLarge, "", "the body could not be read: "+err.Error())
 		}
-		if err := decodeStrictly(body, &ask); err != nil {
+		if err := dice.Decode(body, &ask); err != nil {
 			return nil, fmt.Errorf("the body is not as it should be: %w", err)
 		}
 		return nil, do(ask)

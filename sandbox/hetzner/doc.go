@@ -12,7 +12,8 @@
 //     primaryips.go, volumes.go, firewalls.go, actions.go: the API, one file for each
 //     resource. list.go, labels.go and selector.go are what its lists share.
 //   - route.go, rate.go, refusal.go: who may, how often, and in which words not.
-//   - faults.go says what can go wrong, rules.go how that is written, dice.go decides.
+//   - faults.go says what can go wrong, rules.go how that is written, dice.go what a
+//     rule matches, and package dice draws.
 //   - billing.go and history.go are what checkers ask; control.go is the one HTTP path
 //     that is not Hetzner's.
 //   - machine.go is the seam to what a server boots, tender.go keeps one. Below engine

@@ -151,7 +151,7 @@ func (k FaultKind) about() faultKind {
 func (s *Server) strike(c *call) (kind FaultKind, err error) {
 	writes := c.r.Method != http.MethodGet
 	o := occasion{at: onCall, method: c.r.Method, path: strings.TrimPrefix(c.r.URL.Path, "/v1")}
-	rule, strikes := s.dice.rollFor(o, func(r Rule) bool {
+	rule, strikes := s.roll(o, func(r Rule) bool {
 		switch r.Kind {
 		case BadGatewayAfter, TimeoutAfter, AnswerLost:
 			return writes
@@ -170,7 +170,7 @@ func (s *Server) strike(c *call) (kind FaultKind, err error) {
 		c.stale = true // counted when something was left out
 		return rule.Kind, nil
 	}
-	s.dice.hit(rule.Kind)
+	s.dice.Hit(rule.Kind)
 	switch rule.Kind {
 	case RateLimit:
 		c.p.rate.left = 0

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud/schema"
@@ -59,15 +61,7 @@ func (f *firewall) render() schema.Firewall {
 }
 
 func firewallRoutes() []route {
-	with := func(do func(c *call, f *firewall) (reply, error)) func(*call) (reply, error) {
-		return func(c *call) (reply, error) {
-			f, err := one(c, c.p.firewalls, "firewall")
-			if err != nil {
-				return reply{}, err
-			}
-			return do(c, f)
-		}
-	}
+	with := about(func(p *project) map[int64]*firewall { return p.firewalls }, "firewall")
 	return []route{
 		{"GET /v1/firewalls", func(c *call) (reply, error) {
 			return list(c, "firewalls", c.p.firewalls, (*firewall).listed, (*firewall).render, "name")
@@ -210,6 +204,8 @@ func checkRules(ask []schema.FirewallRuleRequest) ([]schema.FirewallRule, error)
 			return nil, invalid("rules", "protocol must be one of tcp, udp, icmp, esp, gre")
 		case ported != (r.Port != nil && *r.Port != ""):
 			return nil, invalid("rules", "port is required for tcp and udp, and for them only")
+		case ported && !isPortRange(*r.Port):
+			return nil, invalid("rules", "port must be a port, a range such as 1024-5000, or any")
 		case len(ips) == 0:
 			return nil, invalid("rules", "at least one IP is required")
 		}
@@ -224,4 +220,15 @@ func checkRules(ask []schema.FirewallRuleRequest) ([]schema.FirewallRule, error)
 		})
 	}
 	return rules, nil
+}
+
+// isPortRange knows a port, two with a hyphen between, and the word for all.
+func isPortRange(text string) bool {
+	first, last, ranged := strings.Cut(text, "-")
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := from, error(nil)
+	if ranged {
+		to, err2 = strconv.ParseUint(last, 10, 16)
+	}
+	return text == "any" || (err1 == nil && err2 == nil && 1 <= from && from <= to)
 }

@@ -53,6 +53,7 @@ func (s *Server) images(p *project) map[int64]*image {
 func (i *image) render() schema.Image { return i.Image }
 
 func imageRoutes() []route {
+	own := about(func(p *project) map[int64]*image { return p.images }, "image")
 	return []route{
 		{"GET /v1/images", func(c *call) (reply, error) {
 			all := c.s.images(c.p)
@@ -68,33 +69,27 @@ func imageRoutes() []route {
 			}
 			return ok(object{"image": i}), nil
 		}},
-		{"PUT /v1/images/{id}", func(c *call) (reply, error) {
-			i, err := one(c, c.p.images, "image")
-			if err != nil {
-				return reply{}, err
-			}
+		{"PUT /v1/images/{id}", own(func(c *call, i *image) (reply, error) {
 			var ask schema.ImageUpdateRequest
 			if err := c.read(&ask); err != nil {
 				return reply{}, err
 			}
 			if ask.Labels != nil {
-				if i.Labels, err = checkLabels(ask.Labels); err != nil {
-					return reply{}, err
+				labels, err := checkLabels(ask.Labels)
+				if err != nil {
+					return reply{}, err // and it keeps those that it has
 				}
+				i.Labels = labels
 			}
 			if ask.Description != nil {
 				i.Description = *ask.Description
 			}
 			return ok(object{"image": i}), nil
-		}},
-		{"DELETE /v1/images/{id}", func(c *call) (reply, error) {
-			i, err := one(c, c.p.images, "image")
-			if err != nil {
-				return reply{}, err
-			}
+		})},
+		{"DELETE /v1/images/{id}", own(func(c *call, i *image) (reply, error) {
 			delete(c.p.images, i.ID)
 			return gone(), nil
-		}},
+		})},
 	}
 }
 

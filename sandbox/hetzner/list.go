@@ -41,7 +41,7 @@ func list[T, R any](c *call, key string, all map[int64]*T, of func(*T) listed, r
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		one := of(all[id])
 		if c.stale && c.s.now().Sub(one.created) < fresh {
-			c.s.dice.hit(StaleList)
+			c.s.dice.Hit(StaleList)
 			continue
 		}
 		if picks.match(one.labels) && one.passes(query, filters) {

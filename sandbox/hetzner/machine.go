@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Machines makes what a server is while it is on.
+// Machines makes what a server is while it is on. A context is of the call alone: it
+// has a deadline, and a machine outlives it.
 type Machines interface {
 	// Boot makes a machine and begins its boot, in which it does what its user data
 	// says. It returns when the machine is there, which may be long before its boot is
@@ -46,9 +47,9 @@ func (s *Server) boot(sv *server) {
 		sv.tender = newTender(s.machines, s.spec(sv))
 		s.tended.Go(func() { s.tend(s.alive(), sv, sv.tender) })
 	}
-	rule, strikes := s.dice.roll(occasion{at: onMachine, path: "/" + sv.name})
+	rule, strikes := s.roll(occasion{at: onMachine, path: "/" + sv.name}, anyRule)
 	if strikes {
-		s.dice.hit(rule.Kind)
+		s.dice.Hit(rule.Kind)
 	}
 	sv.tender.bootWith(rule)
 }

@@ -63,7 +63,11 @@ func (s *Server) newIP(p *project, name, kind string, where schema.Location, lab
 // are there.
 func (c *call) givenAddresses(sv *server, net schema.ServerCreatePublicNet) ([]*primaryIP, error) {
 	var given []*primaryIP
-	for kind, id := range map[string]int64{"ipv4": net.IPv4ID, "ipv6": net.IPv6ID} {
+	for _, ask := range []struct {
+		kind string
+		id   int64
+	}{{"ipv4", net.IPv4ID}, {"ipv6", net.IPv6ID}} {
+		kind, id := ask.kind, ask.id
 		if id == 0 {
 			continue
 		}
@@ -113,15 +117,7 @@ func (ip *primaryIP) assign(sv *server) {
 }
 
 func ipRoutes() []route {
-	with := func(do func(c *call, ip *primaryIP) (reply, error)) func(*call) (reply, error) {
-		return func(c *call) (reply, error) {
-			ip, err := one(c, c.p.ips, "primary IP")
-			if err != nil {
-				return reply{}, err
-			}
-			return do(c, ip)
-		}
-	}
+	with := about(func(p *project) map[int64]*primaryIP { return p.ips }, "primary IP")
 	return []route{
 		{"GET /v1/primary_ips", func(c *call) (reply, error) {
 			return list(c, "primary_ips", c.p.ips, (*primaryIP).listed, (*primaryIP).render, "name", "ip")

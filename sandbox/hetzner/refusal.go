@@ -43,6 +43,10 @@ func notFound(what string, id int64) *Error {
 
 func noSuchPath() *Error { return refuse(http.StatusNotFound, "not_found", "path not found") }
 
+func noJSON() *Error {
+	return refuse(http.StatusBadRequest, "json_error", "invalid JSON in request body")
+}
+
 // invalid says what is wrong with a field.
 func invalid(field, why string) *Error {
 	e := refuse(http.StatusUnprocessableEntity, "invalid_input", fmt.Sprintf("invalid input in field '%s': %s", field, why))

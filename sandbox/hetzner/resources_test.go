@@ -293,13 +293,21 @@ func TestFirewallRulesAreChecked(t *testing.T) {
 		return *n
 	}
 	everyone := []net.IPNet{network("0.0.0.0/0"), network("::/0")}
-	ssh, empty := "22", ""
+	ssh, empty, high, back, word := "22", "", "65536", "90-80", "ssh"
 	made, _, err := api.Create(t.Context(), hcloud.FirewallCreateOpts{Name: "ssh", Rules: []hcloud.FirewallRule{
 		{Direction: hcloud.FirewallRuleDirectionIn, Protocol: hcloud.FirewallRuleProtocolTCP, Port: &ssh, SourceIPs: everyone},
 		{Direction: hcloud.FirewallRuleDirectionOut, Protocol: hcloud.FirewallRuleProtocolICMP, DestinationIPs: everyone},
 	}})
 	if err != nil || len(made.Firewall.Rules) != 2 {
 		t.Fatalf("got %+v, %v", made, err)
+	}
+	for _, port := range []string{"1024-5000", "any", "65535"} {
+		_, _, err := api.SetRules(t.Context(), made.Firewall, hcloud.FirewallSetRulesOpts{Rules: []hcloud.FirewallRule{
+			{Direction: "in", Protocol: "tcp", Port: &port, SourceIPs: everyone},
+		}})
+		if err != nil {
+			t.Errorf("port %s: %v", port, err)
+		}
 	}
 	actions, _, err := api.SetRules(t.Context(), made.Firewall, hcloud.FirewallSetRulesOpts{})
 	if err != nil {
@@ -317,6 +325,9 @@ func TestFirewallRulesAreChecked(t *testing.T) {
 		"no protocol":  {Direction: "in", SourceIPs: everyone},
 		"no port":      {Direction: "in", Protocol: "tcp", SourceIPs: everyone},
 		"empty port":   {Direction: "in", Protocol: "udp", Port: &empty, SourceIPs: everyone},
+		"high port":    {Direction: "in", Protocol: "tcp", Port: &high, SourceIPs: everyone},
+		"range back":   {Direction: "in", Protocol: "tcp", Port: &back, SourceIPs: everyone},
+		"port by name": {Direction: "in", Protocol: "tcp", Port: &word, SourceIPs: everyone},
 		"odd port":     {Direction: "in", Protocol: "icmp", Port: &ssh, SourceIPs: everyone},
 		"no source":    {Direction: "in", Protocol: "tcp", Port: &ssh},
 	} {

@@ -19,6 +19,7 @@ type call struct {
 	p     *project
 	r     *http.Request
 	body  []byte
+	torn  bool // the body is longer than any may be, or broke off
 	stale bool // lists leave out what has just been made
 	links []string
 }
@@ -67,11 +68,8 @@ func (s *Server) api() http.Handler {
 // then what it asks for.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, do func(*call) (reply, error)) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if err != nil {
-		body = nil // a body that breaks off is no JSON either
-	}
 	w.Header().Set("X-Correlation-Id", correlation())
-	c := &call{s: s, r: r, body: body}
+	c := &call{s: s, r: r, body: body, torn: err != nil}
 	out := s.answer(c, do, w.Header())
 	switch out.harm {
 	case AnswerLost:
@@ -144,6 +142,9 @@ func (s *Server) obey(c *call, do func(*call) (reply, error), note *Call) (reply
 	if t.readOnly && c.r.Method != http.MethodGet {
 		return reply{}, readOnly()
 	}
+	if c.torn {
+		return reply{}, noJSON()
+	}
 	struck, err := s.strike(c)
 	note.Fault = struck
 	switch {
@@ -158,9 +159,9 @@ func (s *Server) obey(c *call, do func(*call) (reply, error), note *Call) (reply
 	}
 	switch struck {
 	case BadGatewayAfter, AnswerLost:
-		s.dice.hit(struck)
+		s.dice.Hit(struck)
 	case TimeoutAfter:
-		s.dice.hit(struck)
+		s.dice.Hit(struck)
 		return reply{}, refuse(http.StatusGatewayTimeout, "timeout", "the request could not be answered in time")
 	}
 	return out, nil
@@ -180,7 +181,7 @@ func (c *call) read(into any) error {
 		return nil
 	}
 	if !json.Valid(c.body) {
-		return refuse(http.StatusBadRequest, "json_error", "invalid JSON in request body")
+		return noJSON()
 	}
 	if err := json.Unmarshal(c.body, into); err != nil {
 		field := "body"
@@ -199,6 +200,20 @@ func (c *call) id() int64 {
 		return 0
 	}
 	return id
+}
+
+// about makes handlers of calls about one thing of the caller's project, the one that
+// the path names. what is its kind, in Hetzner's words.
+func about[T any](all func(*project) map[int64]*T, what string) func(do func(*call, *T) (reply, error)) func(*call) (reply, error) {
+	return func(do func(*call, *T) (reply, error)) func(*call) (reply, error) {
+		return func(c *call) (reply, error) {
+			it, err := one(c, all(c.p), what)
+			if err != nil {
+				return reply{}, err
+			}
+			return do(c, it)
+		}
+	}
 }
 
 // one finds what the path names.

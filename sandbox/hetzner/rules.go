@@ -1,17 +1,14 @@
 package hetzner
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"sam/sandbox/dice"
 )
 
 // Faults says what goes wrong. With the same seed, rules and order of occasions it
@@ -62,20 +59,28 @@ func (r Rule) lasts() time.Duration {
 	return r.Kind.about().lasts
 }
 
-// check refuses rules that could never strike, or mean something else than they
+// Fault is the kind that strikes.
+func (r Rule) Fault() FaultKind { return r.Kind }
+
+// Odds are how often it strikes.
+func (r Rule) Odds() dice.Odds {
+	return dice.Odds{Probability: r.Probability, Next: r.Next, Skip: r.Skip}
+}
+
+// Check refuses rules that could never strike, or mean something else than they
 // say.
-func (r Rule) check() error {
+func (r Rule) Check() error {
 	about := r.Kind.about()
+	if about.kind == "" {
+		return fmt.Errorf("kind %q is none of %s", r.Kind, dice.Names(FaultKinds()))
+	}
+	if err := r.Odds().Check(); err != nil {
+		return err
+	}
 	_, bad := path.Match(r.Path, "/")
 	switch {
-	case about.kind == "":
-		return fmt.Errorf("kind %q is none of %s", r.Kind, joined(FaultKinds()))
-	case math.IsNaN(r.Probability) || r.Probability < 0 || r.Probability > 1:
-		return fmt.Errorf("probability %v is not from 0 to 1", r.Probability)
-	case r.Next < 0 || r.Skip < 0 || r.For < 0:
-		return fmt.Errorf("next %d, skip %d and for %s must not be negative", r.Next, r.Skip, time.Duration(r.For))
-	case r.Probability == 0 && r.Next == 0:
-		return errors.New("it never strikes: give it a probability, or next")
+	case r.For < 0:
+		return fmt.Errorf("for %s must not be negative", time.Duration(r.For))
 	case r.For > 0 && about.lasts == 0:
 		return errors.New("for means nothing here: it does not last")
 	case about.at != onCall && r.Method != "":
@@ -89,77 +94,27 @@ func (r Rule) check() error {
 }
 
 // Check says which rule cannot be meant, and why.
-func (f Faults) Check() error {
-	for i, r := range f.Rules {
-		if err := r.check(); err != nil {
-			return fmt.Errorf("rule %d (%s): %w", i+1, r.Kind, err)
-		}
-	}
-	return nil
-}
-
-func joined(kinds []FaultKind) string {
-	var names []string
-	for _, k := range kinds {
-		names = append(names, string(k))
-	}
-	return strings.Join(names, ", ")
-}
+func (f Faults) Check() error { return dice.Check(f.Rules) }
 
 // ParseFaults reads what a command line says of faults: JSON of Faults, or a list
 // such as "resource_unavailable=2x,answer_lost=0.1,machine_boots_slowly=1x/20s".
 // Each entry is a kind, a probability or how often it strikes before it is spent
 // (2x), and how long it lasts where it does.
 func ParseFaults(text string) (Faults, error) {
-	text = strings.TrimSpace(text)
 	var f Faults
-	if strings.HasPrefix(text, "{") {
-		if err := decodeStrictly([]byte(text), &f); err != nil {
-			return Faults{}, fmt.Errorf("read the faults: %w", err)
+	err := dice.Read(text, &f, func(name, value string) error {
+		kind := FaultKind(name)
+		if !slices.Contains(FaultKinds(), kind) {
+			return fmt.Errorf("there is no such kind; there are %s", dice.Names(FaultKinds()))
 		}
-		return f, f.Check()
-	}
-	for entry := range strings.SplitSeq(text, ",") {
-		rule, err := parseEntry(strings.TrimSpace(entry))
-		if err != nil {
-			return Faults{}, fmt.Errorf("fault %q: %w", entry, err)
-		}
-		f.Rules = append(f.Rules, rule)
+		odds, lasts, err := dice.ParseValue(value)
+		f.Rules = append(f.Rules, Rule{
+			Kind: kind, Probability: odds.Probability, Next: odds.Next, Skip: odds.Skip, For: Duration(lasts),
+		})
+		return err
+	})
+	if err != nil {
+		return Faults{}, err
 	}
 	return f, f.Check()
-}
-
-func parseEntry(entry string) (Rule, error) {
-	name, value, ok := strings.Cut(entry, "=")
-	if !ok {
-		return Rule{}, errors.New("write it as kind=probability, or kind=3x for the next three")
-	}
-	rule := Rule{Kind: FaultKind(name)}
-	if !slices.Contains(FaultKinds(), rule.Kind) {
-		return rule, fmt.Errorf("there is no such kind; there are %s", joined(FaultKinds()))
-	}
-	often, lasts, timed := strings.Cut(value, "/")
-	var err error
-	if count, counted := strings.CutSuffix(often, "x"); counted {
-		rule.Next, err = strconv.Atoi(count)
-	} else {
-		rule.Probability, err = strconv.ParseFloat(often, 64)
-	}
-	if err == nil && timed {
-		err = rule.For.UnmarshalText([]byte(lasts))
-	}
-	return rule, err
-}
-
-// decodeStrictly reads one JSON value and refuses fields that it has no place for.
-func decodeStrictly(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one JSON value")
-	}
-	return nil
 }

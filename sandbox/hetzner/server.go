@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"sam/sandbox/dice"
 )
 
 // Options says how a Server runs. The zero value works, but knows no token.
@@ -77,7 +79,7 @@ type Server struct {
 	log      zerolog.Logger
 	timing   Timing
 	machines Machines
-	dice     dice
+	dice     dice.Dice[FaultKind, Rule]
 
 	ending context.CancelFunc // ends what tends the machines
 	tended sync.WaitGroup
@@ -121,6 +123,10 @@ func New(opts Options) (*Server, error) {
 	for i := range s.catalogue.Types {
 		t := &s.catalogue.Types[i]
 		t.Offers = slices.Clone(t.Offers) // what is sold out here is this server's alone
+	}
+	if err := s.catalogue.check(); err != nil {
+		cancel()
+		return nil, err
 	}
 	for _, t := range opts.Tokens {
 		if err := s.AddToken(t); err != nil {

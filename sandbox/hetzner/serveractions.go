@@ -10,16 +10,12 @@ import (
 // it.
 func serverActionRoutes() []route {
 	act := func(verb string, do func(c *call, sv *server) (reply, error)) route {
-		return route{"POST /v1/servers/{id}/actions/" + verb, func(c *call) (reply, error) {
-			sv, err := one(c, c.p.servers, "server")
-			if err != nil {
-				return reply{}, err
-			}
+		return route{"POST /v1/servers/{id}/actions/" + verb, withServer(func(c *call, sv *server) (reply, error) {
 			if sv.busy > 0 {
 				return reply{}, locked("server")
 			}
 			return do(c, sv)
-		}}
+		})}
 	}
 	return []route{
 		act("poweron", powerOn),

@@ -30,9 +30,6 @@ func createServer(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := c.room(sv, net); err != nil {
-		return reply{}, err
-	}
 	s := c.s
 	for _, f := range ask.Firewalls {
 		if c.p.firewalls[f.Firewall] == nil {
@@ -53,6 +50,9 @@ func createServer(c *call) (reply, error) {
 		case v.location.Name != sv.location.Name:
 			return reply{}, unfit("volume is in another location than the server")
 		}
+	}
+	if err := c.room(sv, net); err != nil {
+		return reply{}, err
 	}
 
 	sv.id, sv.created, sv.status = s.nextID(), s.now(), initializing

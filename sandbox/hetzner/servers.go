@@ -54,21 +54,22 @@ func (s *Server) act(sv *server, at time.Time, command string, takes time.Durati
 	}, ref("server", sv.id))
 }
 
+// withServer makes handlers of calls about one server.
+func withServer(do func(*call, *server) (reply, error)) func(*call) (reply, error) {
+	return about(func(p *project) map[int64]*server { return p.servers }, "server")(do)
+}
+
 func serverRoutes() []route {
 	return append([]route{
 		{"GET /v1/servers", func(c *call) (reply, error) {
 			return list(c, "servers", c.p.servers, (*server).listed, c.s.renderServer, "name", "status")
 		}},
 		{"POST /v1/servers", createServer},
-		{"GET /v1/servers/{id}", func(c *call) (reply, error) {
-			sv, err := one(c, c.p.servers, "server")
-			if err != nil {
-				return reply{}, err
-			}
+		{"GET /v1/servers/{id}", withServer(func(c *call, sv *server) (reply, error) {
 			return ok(object{"server": c.s.renderServer(sv)}), nil
-		}},
-		{"PUT /v1/servers/{id}", updateServer},
-		{"DELETE /v1/servers/{id}", deleteServer},
+		})},
+		{"PUT /v1/servers/{id}", withServer(updateServer)},
+		{"DELETE /v1/servers/{id}", withServer(deleteServer)},
 	}, serverActionRoutes()...)
 }
 
@@ -101,11 +102,7 @@ func (s *Server) renderServer(sv *server) schema.Server {
 	return out
 }
 
-func updateServer(c *call) (reply, error) {
-	sv, err := one(c, c.p.servers, "server")
-	if err != nil {
-		return reply{}, err
-	}
+func updateServer(c *call, sv *server) (reply, error) {
 	var ask schema.ServerUpdateRequest
 	if err := c.read(&ask); err != nil {
 		return reply{}, err
@@ -119,9 +116,11 @@ func updateServer(c *call) (reply, error) {
 		}
 	}
 	if ask.Labels != nil {
-		if sv.labels, err = checkLabels(ask.Labels); err != nil {
-			return reply{}, err
+		labels, err := checkLabels(ask.Labels)
+		if err != nil {
+			return reply{}, err // and it keeps those that it has
 		}
+		sv.labels = labels
 	}
 	if ask.Name != "" {
 		sv.name = ask.Name
@@ -139,11 +138,8 @@ func named[T any](all map[int64]*T, of func(*T) listed, name string) *T {
 	return nil
 }
 
-func deleteServer(c *call) (reply, error) {
-	sv, err := one(c, c.p.servers, "server")
+func deleteServer(c *call, sv *server) (reply, error) {
 	switch {
-	case err != nil:
-		return reply{}, err
 	case sv.guarded:
 		return reply{}, protected("server")
 	case sv.busy > 0:

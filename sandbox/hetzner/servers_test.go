@@ -273,6 +273,37 @@ func TestAServerIsRenamedAndLabelledAnew(t *testing.T) {
 	}
 }
 
+func TestLabelsThatAreRefusedLeaveThoseThatAreThere(t *testing.T) {
+	w := begin(t, hetzner.Options{})
+	sv, bad := w.create(t, order("kept")), map[string]string{"repo": "harbour/quayside"}
+	_, _, err := w.client.Server.Update(t.Context(), sv, hcloud.ServerUpdateOpts{Labels: bad})
+	wantCode(t, err, "invalid_input", 422)
+	if got := w.server(t, sv.ID); got.Labels["made-by"] != "test" {
+		t.Errorf("the server's labels are %v", got.Labels)
+	}
+	made, _, err := w.client.Server.CreateImage(t.Context(), sv, &hcloud.ServerCreateImageOpts{Labels: map[string]string{"kept": "yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = w.client.Image.Update(t.Context(), made.Image, hcloud.ImageUpdateOpts{Labels: bad})
+	wantCode(t, err, "invalid_input", 422)
+	got, _, err := w.client.Image.GetByID(t.Context(), made.Image.ID)
+	if err != nil || got.Labels["kept"] != "yes" {
+		t.Errorf("the snapshot is %+v, %v", got, err)
+	}
+}
+
+func TestWhatAServerIsToHaveIsLookedForBeforeAPlaceIs(t *testing.T) {
+	w := begin(t, hetzner.Options{Limits: hetzner.Limits{Servers: -1}})
+	w.SetSoldOut("cx23", "fsn1", true)
+	opts := order("wanted")
+	opts.SSHKeys = []*hcloud.SSHKey{{ID: 7}}
+	_, _, err := w.client.Server.Create(t.Context(), opts)
+	wantCode(t, err, "not_found", 404)
+	_, _, err = w.client.Server.Create(t.Context(), order("wanted"))
+	wantCode(t, err, "resource_limit_exceeded", 403)
+}
+
 func TestProjectsDoNotSeeEachOther(t *testing.T) {
 	w := begin(t, hetzner.Options{})
 	sv := w.create(t, order("mine"))

@@ -30,23 +30,14 @@ func (k *sshKey) render() schema.SSHKey {
 }
 
 func keyRoutes() []route {
+	with := about(func(p *project) map[int64]*sshKey { return p.keys }, "SSH key")
 	return []route{
 		{"GET /v1/ssh_keys", func(c *call) (reply, error) {
 			return list(c, "ssh_keys", c.p.keys, (*sshKey).listed, (*sshKey).render, "name", "fingerprint")
 		}},
 		{"POST /v1/ssh_keys", createKey},
-		{"GET /v1/ssh_keys/{id}", func(c *call) (reply, error) {
-			k, err := one(c, c.p.keys, "SSH key")
-			if err != nil {
-				return reply{}, err
-			}
-			return ok(object{"ssh_key": k.render()}), nil
-		}},
-		{"PUT /v1/ssh_keys/{id}", func(c *call) (reply, error) {
-			k, err := one(c, c.p.keys, "SSH key")
-			if err != nil {
-				return reply{}, err
-			}
+		{"GET /v1/ssh_keys/{id}", with(func(_ *call, k *sshKey) (reply, error) { return ok(object{"ssh_key": k.render()}), nil })},
+		{"PUT /v1/ssh_keys/{id}", with(func(c *call, k *sshKey) (reply, error) {
 			var ask schema.SSHKeyUpdateRequest
 			if err := c.read(&ask); err != nil {
 				return reply{}, err
@@ -55,15 +46,11 @@ func keyRoutes() []route {
 				return reply{}, err
 			}
 			return ok(object{"ssh_key": k.render()}), nil
-		}},
-		{"DELETE /v1/ssh_keys/{id}", func(c *call) (reply, error) {
-			k, err := one(c, c.p.keys, "SSH key")
-			if err != nil {
-				return reply{}, err
-			}
+		})},
+		{"DELETE /v1/ssh_keys/{id}", with(func(c *call, k *sshKey) (reply, error) {
 			delete(c.p.keys, k.id)
 			return gone(), nil
-		}},
+		})},
 	}
 }
 

@@ -8,8 +8,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// removeWithin bounds how long the removal of a machine may take.
-const removeWithin = time.Minute
+// What a machine may take at most: until it is there or has no power any more, and
+// until it is gone. One that takes longer has failed, so that its orders go on and
+// its server can be deleted.
+const (
+	bootWithin   = 3 * time.Minute
+	removeWithin = time.Minute
+)
 
 // order is something to do with a machine. They are obeyed one after the other.
 type order int
@@ -181,6 +186,8 @@ func after(d time.Duration) <-chan time.Time { return time.NewTimer(d).C }
 // goes off; nil when it did not boot.
 func (s *Server) bootNow(ctx context.Context, t *tender, log zerolog.Logger) <-chan struct{} {
 	t.is("booting")
+	ctx, cancel := context.WithTimeout(ctx, bootWithin)
+	defer cancel()
 	var err error
 	m := t.machine
 	if m == nil {
@@ -205,6 +212,8 @@ func (s *Server) halt(ctx context.Context, t *tender, log zerolog.Logger) {
 	if t.machine == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, bootWithin)
+	defer cancel()
 	if err := t.machine.Halt(ctx); err != nil {
 		log.Error().Err(err).Msg("a machine could not be halted")
 	}

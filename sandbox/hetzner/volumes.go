@@ -39,15 +39,7 @@ func (v *volume) render() schema.Volume {
 }
 
 func volumeRoutes() []route {
-	with := func(do func(c *call, v *volume) (reply, error)) func(*call) (reply, error) {
-		return func(c *call) (reply, error) {
-			v, err := one(c, c.p.volumes, "volume")
-			if err != nil {
-				return reply{}, err
-			}
-			return do(c, v)
-		}
-	}
+	with := about(func(p *project) map[int64]*volume { return p.volumes }, "volume")
 	return []route{
 		{"GET /v1/volumes", func(c *call) (reply, error) {
 			return list(c, "volumes", c.p.volumes, (*volume).listed, (*volume).render, "name", "status")

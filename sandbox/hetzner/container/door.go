@@ -121,6 +121,9 @@ func (d *door) rewrite(r *http.Request) error {
 	return nil
 }
 
+// maxCreate bounds what a machine may say of a container, in bytes.
+const maxCreate = 1 << 20
+
 func (d *door) rewriteCreate(r *http.Request) error {
 	query := r.URL.Query()
 	if name := query.Get("name"); name != "" {
@@ -128,7 +131,7 @@ func (d *door) rewriteCreate(r *http.Request) error {
 		r.URL.RawQuery = query.Encode()
 	}
 	var body map[string]any
-	decoder := json.NewDecoder(r.Body)
+	decoder := json.NewDecoder(io.LimitReader(r.Body, maxCreate))
 	decoder.UseNumber() // limits in bytes are larger than a float is exact
 	if err := decoder.Decode(&body); err != nil {
 		return fmt.Errorf("read the container that is to be made: %w", err)

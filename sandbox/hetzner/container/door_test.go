@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,5 +93,22 @@ func TestAPrefixIsOnesAtATimeAndWhatWasLeftUnderItIsRemoved(t *testing.T) {
 	}
 	if _, err := New(t.Context(), Options{Prefix: prefix + "z", Image: "no-such-image"}); err == nil || !strings.Contains(err.Error(), "name another image") {
 		t.Errorf("without its image: %v", err)
+	}
+}
+
+func TestAMachinesContainerIsDescribedInAMegabyteOrLess(t *testing.T) {
+	d := &door{prefix: "m-", label: "a=b"}
+	for size, want := range map[int]string{1 << 10: "", 1 << 20: "read the container that is to be made"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://engine/v1.41/containers/create?name=kept",
+			strings.NewReader(`{"Image":"`+strings.Repeat("i", size)+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch err := d.rewrite(req); {
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%d bytes: %v, want %q", size, err, want)
+		case want == "" && (err != nil || req.URL.Query().Get("name") != "m-kept"):
+			t.Errorf("%d bytes: %v, name %q", size, err, req.URL.Query().Get("name"))
+		}
 	}
 }
